@@ -1,0 +1,53 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+HOSTS ?= 3
+STAMP := $(VENV)/.stamp
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help setup packages run demo test lint bench lab lab-down dist clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything
+
+$(STAMP): pyproject.toml constraints.txt galaxy.yml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+run: setup ## Start the server on 127.0.0.1:8000 (ARGS="--data-dir DIR ...")
+	$(BIN)/commissaire-server $(ARGS)
+
+packages: setup
+	sh tests/lab/packages.sh
+
+demo: packages ## Restart a cluster of HOSTS=3 real machines, and prove it
+	PYTHONPATH=tests $(BIN)/python -m demo --hosts $(HOSTS)
+
+test: packages ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check style, types, YAML and Ansible content
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline
+
+bench: packages ## Measure, against what a user would use instead
+	PYTHONPATH=tests $(BIN)/python -m bench
+
+lab: packages ## Start a lab of HOSTS=3 machines, and say how to reach them
+	PYTHONPATH=tests $(BIN)/python -m lab up --hosts $(HOSTS)
+
+lab-down: packages ## Remove the lab
+	PYTHONPATH=tests $(BIN)/python -m lab down
+
+dist: setup ## Build the wheel, the sdist and the collection archive
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/ansible-galaxy collection build --force --output-path dist
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) dist

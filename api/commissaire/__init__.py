@@ -1,0 +1,1 @@
+"""Commissaire: rolling operations on fleets of Linux hosts, over REST."""
