@@ -1,0 +1,1 @@
+"""commctl: the command line client for people; programs use REST."""

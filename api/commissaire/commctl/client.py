@@ -1,0 +1,160 @@
+"""HTTP to the server: one connection kept per endpoint, endpoints tried in order, answers decoded."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from commissaire.commctl.errors import CommctlError, NoObjectError, NoServerError, RefusedError
+
+# httpx imports its own command line when click and rich are there, which is most of its import time; it copes without.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from commissaire.commctl.config import Settings
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+SILENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success: its status, decoded JSON body, and Location header ("" without one)."""
+
+    status: int
+    body: Any
+    location: str
+
+
+class Client:
+    """A connection to the first endpoint that can be reached.
+
+    Methods take paths below the endpoint. They raise NoServerError when no endpoint answers, NoObjectError for a GET
+    of something that isn't there, and RefusedError for every other error status.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._order = list(settings.endpoints)
+        self._clients: dict[str, httpx.Client] = {}
+        self.clock_skew_seconds = 0.0
+        """How far the server's clock is ahead of ours, as of its last answer."""
+
+    def get(self, path: str, params: dict[str, Any] | None = None) -> Answer:
+        """Fetch *path*."""
+        return self._call("GET", path, params=params)
+
+    def put(self, path: str, body: dict[str, Any] | None = None) -> Answer:
+        """Put *body*, `{}` when there is none."""
+        return self._call("PUT", path, json=body or {})
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Answer:
+        """Post *body*, `{}` when there is none."""
+        return self._call("POST", path, json=body or {})
+
+    def delete(self, path: str) -> Answer:
+        """Delete *path*. The body is `{}`, which servers of the v0 interface expect."""
+        return self._call("DELETE", path, json={})
+
+    @contextmanager
+    def stream(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[bytes]]:
+        """Yield the chunks of an answer as they come. NoServerError when none came for SILENCE_SECONDS."""
+        timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
+        response = self._first(lambda client: client.build_request("GET", path, headers=headers, timeout=timeout))
+        try:
+            with _network_errors(f"GET {path}"):
+                if not response.is_success:
+                    response.read()
+                    _raise_refused(response)
+                yield response.iter_bytes()
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            client.close()
+
+    def _call(self, method: str, path: str, **request: Any) -> Answer:
+        response = self._first(lambda client: client.build_request(method, path, **request))
+        try:
+            with _network_errors(f"{method} {path}"):
+                response.read()
+        finally:
+            response.close()
+        if not response.is_success:
+            _raise_refused(response)
+        try:
+            body = response.json() if response.content else None
+        except ValueError:
+            raise CommctlError(f"{response.url} answered, but not in JSON: is it a Commissaire server?") from None
+        return Answer(response.status_code, body, response.headers.get("Location", ""))
+
+    def _first(self, make: Callable[[httpx.Client], httpx.Request]) -> httpx.Response:
+        """Send to the endpoint that answered last, then to the others; return the first answer, its body unread."""
+        failures = []
+        for endpoint in list(self._order):
+            client = self._client(endpoint)
+            request = make(client)
+            try:
+                with _network_errors(f"{request.method} {request.url.path}"):
+                    response = client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failures.append(f"{endpoint}: {error or 'timed out'}")
+                continue
+            self._order.sort(key=lambda other, answered=endpoint: other != answered)  # type: ignore[misc]
+            self._note_clock(response)
+            return response
+        raise NoServerError("no server: " + "; ".join(failures))
+
+    def _client(self, endpoint: str) -> httpx.Client:
+        if endpoint not in self._clients:
+            try:
+                self._clients[endpoint] = httpx.Client(
+                    base_url=endpoint,
+                    auth=httpx.BasicAuth(self._settings.username, self._settings.password),
+                    headers={"Content-Type": "application/json", "User-Agent": "commctl"},
+                    timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                    verify=endpoint.startswith("https:"),  # reading the authorities costs time that http needn't spend
+                    mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},  # never by a proxy
+                )
+            except httpx.InvalidURL as error:
+                raise CommctlError(f"endpoint {endpoint!r} is no URL: {error}") from None
+        return self._clients[endpoint]
+
+    def _note_clock(self, response: httpx.Response) -> None:
+        try:
+            skew = parsedate_to_datetime(response.headers["Date"]).timestamp() - time.time()
+        except (KeyError, TypeError, ValueError):
+            return
+        self.clock_skew_seconds = skew if abs(skew) > 2 else 0.0  # the header has whole seconds
+
+
+@contextmanager
+def _network_errors(request: str) -> Iterator[None]:
+    """Turn what goes wrong once connected into NoServerError; connecting itself is the caller's."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        raise
+    except httpx.TimeoutException:
+        raise NoServerError(f"the server took the connection, but gave no answer to {request} in time") from None
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        raise NoServerError(f"the server broke off its answer to {request}: {error}") from None
+
+
+def _raise_refused(response: httpx.Response) -> None:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    missing = response.status_code == 404 and response.request.method == "GET"
+    raise (NoObjectError if missing else RefusedError)(response.status_code, response.reason_phrase, body)

@@ -1,0 +1,60 @@
+"""commctl cluster …"""
+
+from typing import Annotated
+
+import typer
+
+from commissaire.commctl import restart
+from commissaire.commctl.deletion import delete_each
+from commissaire.commctl.output import OutputOption, show
+from commissaire.commctl.session import connect, segment
+
+app = typer.Typer(help="Create, show and delete clusters, and restart their hosts.", no_args_is_help=True)
+app.add_typer(restart.app, name="restart")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False)]
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    name: Name,
+    cluster_type: Annotated[
+        str, typer.Option("--type", "-t", metavar="TYPE", help="The kind of cluster.")
+    ] = "kubernetes",
+    network: Annotated[
+        str, typer.Option("--network", "-n", metavar="NETWORK", help="The network its hosts join.")
+    ] = "default",
+    container_manager: Annotated[
+        str,
+        typer.Option(
+            "--container-manager", "-c", metavar="NAME", help="The container manager its hosts register with."
+        ),
+    ] = "",
+    output: OutputOption = None,
+) -> None:
+    """Create a cluster, or change the network and container manager of one there is."""
+    body = {"type": cluster_type, "network": network, "container_manager": container_manager}
+    show(connect(ctx).put(f"/api/v0/cluster/{segment(name)}", body).body, output)
+
+
+@app.command()
+def get(ctx: typer.Context, name: Name, output: OutputOption = None) -> None:
+    """Show a cluster: its status, and how many of its hosts are available."""
+    show(connect(ctx).get(f"/api/v0/cluster/{segment(name)}").body, output)
+
+
+@app.command("list")
+def list_(ctx: typer.Context, output: OutputOption = None) -> None:
+    """Show the names of all clusters."""
+    show(connect(ctx).get("/api/v0/clusters").body, output)
+
+
+@app.command()
+def delete(
+    ctx: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The clusters' names.", show_default=False)],
+    output: OutputOption = None,
+) -> None:
+    """Delete clusters. Their hosts stay known; one that can't be deleted doesn't keep the others."""
+    delete_each(connect(ctx), "/api/v0/cluster", names, output)

@@ -1,0 +1,99 @@
+"""Where the server is and who asks: the configuration file, completed by asking on a terminal."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from commissaire.commctl.errors import CommctlError
+from commissaire.commctl.output import warn
+
+DEFAULT_PATH = Path("~/.commissaire.json")
+DEFAULT_ENDPOINT = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a client needs. Endpoints are tried in order and end without a slash."""
+
+    endpoints: tuple[str, ...]
+    username: str
+    password: str = field(repr=False)
+
+
+def load(path: Path | None) -> Settings:
+    """Read *path*, or ~/.commissaire.json when it is None, and ask for what is missing.
+
+    Raises CommctlError for a file that can't be read or makes no sense, and for a missing value when there is no
+    terminal to ask on.
+    """
+    chosen = (path or DEFAULT_PATH).expanduser()
+    values = _read(chosen, required=path is not None)
+    if "kubeconfig" in values:
+        raise CommctlError(f"{chosen}: credentials from a kubeconfig are not supported; give username and password")
+    endpoint = _endpoints(values, chosen) or (_ask("endpoint", chosen, default=DEFAULT_ENDPOINT),)
+    return Settings(
+        endpoints=tuple(_checked(one, chosen) for one in endpoint),
+        username=_text(values, "username", chosen) or _ask("username", chosen),
+        password=_text(values, "password", chosen) or _ask("password", chosen, hide=True),
+    )
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise CommctlError(f"there is no configuration file {path}") from None
+        return {}
+    except OSError as error:
+        raise CommctlError(f"the configuration file {path} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CommctlError(f"the configuration file {path} is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise CommctlError(f"the configuration file {path} holds no JSON object")
+    if mode & 0o077:
+        warn(f"{path} is open to other users of this machine (mode {mode:04o}); chmod 600 {path}")
+    return values
+
+
+def _endpoints(values: dict[str, Any], path: Path) -> tuple[str, ...]:
+    endpoint = values.get("endpoint")
+    listed = endpoint if isinstance(endpoint, list) else [endpoint] if endpoint else []
+    if not all(isinstance(one, str) and one for one in listed):
+        raise CommctlError(f"{path}: endpoint must be a URL or a list of URLs")
+    return tuple(listed)
+
+
+def _checked(endpoint: str, path: Path) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise CommctlError(f"{path}: endpoint {endpoint!r} is no URL like {DEFAULT_ENDPOINT}")
+    return endpoint.rstrip("/")
+
+
+def _text(values: dict[str, Any], key: str, path: Path) -> str:
+    value = values.get(key)
+    if value is not None and not isinstance(value, str):
+        raise CommctlError(f"{path}: {key} must be a string")
+    return value or ""
+
+
+def _ask(what: str, path: Path, *, default: str | None = None, hide: bool = False) -> str:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise CommctlError(f'no {what}: put "{what}" into {path}, or run commctl on a terminal to be asked for it')
+    answer: str = typer.prompt(what.capitalize(), default=default, hide_input=hide, err=True)
+    return answer

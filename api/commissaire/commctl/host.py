@@ -1,0 +1,130 @@
+"""commctl host …"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commissaire.commctl.deletion import delete_each
+from commissaire.commctl.keys import host_key, private_key
+from commissaire.commctl.output import OutputOption, show
+from commissaire.commctl.session import connect, segment
+
+app = typer.Typer(help="Add, show and remove hosts, and put them into clusters.", no_args_is_help=True)
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The host's name or IP address.", show_default=False)]
+Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="The cluster's name.", show_default=False)]
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    address: Address,
+    keyfile: Annotated[
+        Path, typer.Argument(metavar="KEYFILE", help="File with the private key for the host.", show_default=False)
+    ],
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", "-c", metavar="CLUSTER", help="The cluster to put it into.")
+    ] = None,
+    remote_user: Annotated[
+        str | None,
+        typer.Option("--remote-user", "-u", metavar="USER", help="Who to sign in as (default: root)."),
+    ] = None,
+    ssh_host_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help='The host\'s own public key, "ssh-ed25519 AAAA..." (default: the first one seen).'
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "--wait", help="Wait until the host can be used; exit 2 when it fails.")
+    ] = False,
+    output: OutputOption = None,
+) -> None:
+    """Add a host; the server then investigates and bootstraps it."""
+    if watch and output:
+        raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
+    body = {
+        "ssh_priv_key": private_key(keyfile),
+        "cluster": cluster,
+        "remote_user": remote_user,
+        "ssh_host_key": ssh_host_key and host_key(ssh_host_key),
+    }
+    client = connect(ctx)
+    answer = client.put(f"/api/v0/host/{segment(address)}", {key: value for key, value in body.items() if value})
+    if watch:
+        from commissaire.commctl.arrival import wait_for
+
+        wait_for(client, address)
+    else:
+        show(answer.body, output)
+
+
+@app.command()
+def get(ctx: typer.Context, address: Address, output: OutputOption = None) -> None:
+    """Show a host."""
+    show(connect(ctx).get(f"/api/v0/host/{segment(address)}").body, output)
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    cluster: Annotated[
+        str | None, typer.Argument(metavar="[CLUSTER]", help="Only the addresses in this cluster.", show_default=False)
+    ] = None,
+    output: OutputOption = None,
+) -> None:
+    """Show all hosts, or the addresses of a cluster's."""
+    path = "/api/v0/hosts" if cluster is None else f"/api/v0/cluster/{segment(cluster)}/hosts"
+    show(connect(ctx).get(path).body, output)
+
+
+@app.command()
+def status(ctx: typer.Context, address: Address, output: OutputOption = None) -> None:
+    """Show a host's status, and what its container manager says of it."""
+    show(connect(ctx).get(f"/api/v0/host/{segment(address)}/status").body, output)
+
+
+@app.command()
+def delete(
+    ctx: typer.Context,
+    addresses: Annotated[
+        list[str], typer.Argument(metavar="ADDRESS...", help="The hosts' names or IP addresses.", show_default=False)
+    ],
+    output: OutputOption = None,
+) -> None:
+    """Remove hosts from Commissaire, and from their clusters; one that can't be removed doesn't keep the others."""
+    delete_each(connect(ctx), "/api/v0/host", addresses, output)
+
+
+@app.command()
+def join(ctx: typer.Context, address: Address, cluster: Cluster, output: OutputOption = None) -> None:
+    """Put a host into a cluster."""
+    show(connect(ctx).put(_membership(address, cluster)).body, output)
+
+
+@app.command()
+def unjoin(ctx: typer.Context, address: Address, cluster: Cluster, output: OutputOption = None) -> None:
+    """Take a host out of a cluster."""
+    show(connect(ctx).delete(_membership(address, cluster)).body, output)
+
+
+@app.command("accept-key")
+def accept_key(
+    ctx: typer.Context,
+    address: Address,
+    key: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KEY]", help='The new host key, "ssh-ed25519 AAAA...". Without it, the next one seen is kept.'
+        ),
+    ] = None,
+    output: OutputOption = None,
+) -> None:
+    """Accept that a host's SSH key has changed, as after a reinstallation."""
+    body = {"host_key": key and host_key(key)}
+    show(connect(ctx).put(f"/api/v1/hosts/{segment(address)}/host-key", body).body, output)
+
+
+def _membership(address: str, cluster: str) -> str:
+    return f"/api/v0/cluster/{segment(cluster)}/hosts/{segment(address)}"

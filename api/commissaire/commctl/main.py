@@ -1,0 +1,72 @@
+"""The commctl program: its options, its commands, and how it ends."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commissaire.commctl import cluster, host, operation
+from commissaire.commctl.errors import CommctlError, NoObjectError
+from commissaire.commctl.output import say, tell
+
+app = typer.Typer(
+    help="Manage Commissaire's clusters and hosts. Results go to standard output, as YAML unless -o says otherwise.",
+    epilog="Exit codes: 0 done, 1 no server, 2 refused or failed, 130 interrupted.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # importing rich for the help texts alone would triple the time they take
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cluster.app, name="cluster")
+app.add_typer(host.app, name="host")
+app.add_typer(operation.app, name="operation")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"commctl {version('commissaire')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            envvar="COMMCTL_CONFIG",
+            metavar="FILE",
+            help="JSON file with endpoint, username and password (default: ~/.commissaire.json).",
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    ctx.obj = config
+
+
+def main() -> None:
+    """Run commctl with the process' arguments, and exit with its code."""
+    try:
+        app(prog_name="commctl")
+    except NoObjectError:
+        say("No object found.")
+    except CommctlError as error:
+        tell(str(error))
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("COMMCTL_TRACEBACK"):
+            raise
+        tell(f"commctl has a fault: {type(error).__name__}: {error} (COMMCTL_TRACEBACK=1 shows where)")
+        sys.exit(CommctlError.exit_code)
+
+
+if __name__ == "__main__":
+    main()

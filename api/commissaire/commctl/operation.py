@@ -1,0 +1,67 @@
+"""commctl operation …"""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from commissaire.commctl.output import OutputOption, show, tell
+from commissaire.commctl.session import connect, segment
+
+app = typer.Typer(help="Show, watch and cancel operations.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id.", show_default=False)]
+PATH = "/api/v1/operations"
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    kind: Annotated[str | None, typer.Option(help="Only of this kind, like restart.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Only on this cluster.")] = None,
+    host: Annotated[str | None, typer.Option(help="Only on this host.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only in this state: queued, running, finished, failed or cancelled.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, at most.")] = 50,
+    before: Annotated[str | None, typer.Option(metavar="ID", help="Only older ones than this operation.")] = None,
+    output: OutputOption = None,
+) -> None:
+    """Show operations, the newest first."""
+    filters = {"kind": kind, "cluster": cluster, "host": host, "state": state, "limit": limit, "before": before}
+    page = connect(ctx).get(PATH, {key: value for key, value in filters.items() if value is not None}).body
+    show(page["items"], output)
+    if page.get("next"):
+        tell(f"There are older ones: --before {page['next']}")
+
+
+@app.command("show")
+def show_(ctx: typer.Context, operation: Id, output: OutputOption = None) -> None:
+    """Show an operation and how each of its hosts fares."""
+    from commissaire.commctl.progress import seconds
+
+    client = connect(ctx)
+    path = f"{PATH}/{segment(operation)}"
+    record: dict[str, Any] = client.get(path).body
+    rows = client.get(f"{path}/hosts").body["items"]
+    now = time.time() + client.clock_skew_seconds
+    hosts = []
+    for row in rows:
+        took = seconds(row, now)
+        part = {key: row.get(key) for key in ("address", "state", "phase", "message")}
+        hosts.append({**part, "seconds": None if took is None else round(took, 1)})
+    show({**record, "counts": record.get("hosts"), "hosts": hosts}, output)
+
+
+@app.command()
+def watch(ctx: typer.Context, operation: Id) -> None:
+    """Show an operation's progress until it ends; exit 2 unless it succeeds."""
+    from commissaire.commctl.watch import watch as follow
+
+    follow(connect(ctx), segment(operation))
+
+
+@app.command()
+def cancel(ctx: typer.Context, operation: Id, output: OutputOption = None) -> None:
+    """Stop an operation."""
+    show(connect(ctx).post(f"{PATH}/{segment(operation)}/cancel").body, output)
