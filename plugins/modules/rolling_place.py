@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rolling_place
+short_description: Take or release a place in the window of a rolling play
+version_added: 0.1.0
+author: The Commissaire authors (@commissaire)
+description:
+  - Lets no more than O(max_unavailable) hosts of a play be out of service at once, and lets no new host start once more
+    than O(max_failures) have failed.
+  - The window slides. As soon as a host releases its place, the next one takes it.
+  - A host that failed while it was out of service keeps its place to the end of the play.
+  - The play must use C(strategy=ansible.builtin.host_pinned) or C(free), with any number of forks. Fewer forks than
+    O(max_unavailable) narrow the window; more of them only wait.
+  - It runs on the controller and asks nothing of the host.
+  - A task that ends C(unreachable) takes its host out of the play, and no C(rescue) releases the place. Hosts that wait
+    for it give up after 20 seconds without anyone at work, on a Linux controller; on another they wait on.
+extends_documentation_fragment:
+  - commissaire.fleet.phase
+options:
+  state:
+    description: Whether to wait for a place and take it, or to release it.
+    type: str
+    choices: [taken, released]
+    required: true
+  max_unavailable:
+    description:
+      - How many hosts may be out of service at once, at least 1, or a percentage of the play's hosts, rounded down.
+    type: raw
+    default: 1
+  max_failures:
+    description: How many hosts may fail before no new one starts, or a percentage of the play's hosts, rounded down.
+    type: raw
+    default: 0
+  failed:
+    description: With O(state=released), count the host as failed.
+    type: bool
+    default: false
+  out_of_service:
+    description: With O(failed=true), the host went out of service and was not seen fit since, so it keeps its place.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Places are taken and released as usual.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Update hosts, a quarter of them at a time
+  hosts: all
+  gather_facts: false
+  strategy: ansible.builtin.host_pinned
+  tasks:
+    - name: Take a place
+      commissaire.fleet.rolling_place:
+        state: taken
+        max_unavailable: 25%
+        max_failures: 2
+      register: place
+
+    - name: End here when no further host may start
+      ansible.builtin.meta: end_host
+      when: not place.taken
+
+    - name: Update the host
+      block:
+        - name: Run the updater
+          ansible.builtin.command: /usr/local/sbin/update
+          changed_when: true
+          register: update
+
+        - name: Release the place
+          commissaire.fleet.rolling_place:
+            state: released
+      rescue:
+        - name: Account for the failure
+          commissaire.fleet.rolling_place:
+            state: released
+            failed: true
+            out_of_service: "{{ update is defined }}"
+
+        - name: Fail
+          ansible.builtin.fail:
+            msg: "{{ ansible_failed_result.msg }}"
+"""
+
+RETURN = r"""
+taken:
+  description:
+    - Whether the host holds a place now.
+    - With O(state=taken), V(false) means that it must not start.
+  returned: always
+  type: bool
+msg:
+  description: Why.
+  returned: always
+  type: str
+waited_seconds:
+  description: How long the host waited.
+  returned: when O(state=taken)
+  type: float
+checkpoint:
+  description:
+    - As M(commissaire.fleet.checkpoint) returns it, with the state V(not_started) for a host that must not start.
+  returned: when O(phase) is given, or the host must not start
+  type: dict
+"""

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Decide who may be out of service: the window and the failure budget of a rolling play, without any I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+SHOWN_HOSTS = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The two promises of a rolling play, as numbers of hosts."""
+
+    max_unavailable: int
+    max_failures: int
+
+
+@dataclass(frozen=True)
+class Places:
+    """Who holds a place of the window, and who failed; a host in `kept` failed out of service and holds on."""
+
+    held: frozenset[str] = field(default_factory=frozenset)
+    kept: frozenset[str] = field(default_factory=frozenset)
+    failed: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a host may do: `take` a place, `wait`, or `refuse` to start; `message` says why."""
+
+    action: str
+    message: str
+
+
+def read_limits(max_unavailable: object, max_failures: object, hosts: int) -> Limits:
+    """Turn two numbers or percentages of `hosts` into limits, or raise ValueError.
+
+    Percentages round down; `max_unavailable` is at least 1, because a window of none would never end.
+    """
+    return Limits(
+        max_unavailable=max(1, _read_limit("max_unavailable", max_unavailable, hosts, lowest=1)),
+        max_failures=_read_limit("max_failures", max_failures, hosts, lowest=0),
+    )
+
+
+def plan_place(places: Places, host: str, limits: Limits, ahead: int = 0) -> Decision:
+    """Decide whether `host` may take a place now, while `ahead` hosts wait that come before it."""
+    if host in places.held:
+        return Decision("take", "holds a place already")
+    if len(places.failed) > limits.max_failures:
+        return Decision(
+            "refuse",
+            f"not started: {_hosts(places.failed)} failed, and max_failures={limits.max_failures} is all that may",
+        )
+    if len(places.kept) >= limits.max_unavailable:
+        return Decision(
+            "refuse",
+            f"not started: {_hosts(places.kept)} failed out of service and may still be out of it, "
+            f"and max_unavailable={limits.max_unavailable} is all that may",
+        )
+    free = limits.max_unavailable - len(places.held | places.kept)
+    if free <= 0:
+        return Decision("wait", f"waits for {_hosts(places.held)}")
+    if ahead >= free:
+        return Decision("wait", f"waits for {ahead} hosts before it")
+    return Decision("take", f"one of {limits.max_unavailable} hosts that may be out of service")
+
+
+def take(places: Places, host: str) -> Places:
+    """Give `host` a place."""
+    return replace(places, held=places.held | {host})
+
+
+def release(places: Places, host: str, failed: bool = False, out_of_service: bool = False) -> Places:
+    """Take the place back from `host`, unless it failed while it was out of service."""
+    return Places(
+        held=places.held - {host},
+        kept=places.kept | {host} if failed and out_of_service else places.kept,
+        failed=places.failed | {host} if failed else places.failed,
+    )
+
+
+def lose(places: Places, gone: frozenset[str]) -> Places:
+    """Count hosts that left the play without a word as failed; those that held a place may be out of service."""
+    for host in sorted(gone - places.failed):
+        places = release(places, host, failed=True, out_of_service=host in places.held)
+    return places
+
+
+def _read_limit(name: str, value: object, hosts: int, lowest: int) -> int:
+    text = str(value).strip()
+    problem = f'{name} is {value!r}; give a number from {lowest} up, or a percentage like "25%"'
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]+%?", text, re.ASCII):
+        raise ValueError(problem)
+    number = int(text.rstrip("%"))
+    if number < lowest or (text.endswith("%") and number > 100):
+        raise ValueError(problem + (" up to 100%" if number > 100 else ""))
+    return hosts * number // 100 if text.endswith("%") else number
+
+
+def _hosts(names: frozenset[str]) -> str:
+    shown = sorted(names)[:SHOWN_HOSTS]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")

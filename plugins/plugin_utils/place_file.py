@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Share the places of one play among Ansible's worker processes.
+
+Ansible forks a worker for each task, so nothing lasts in a process: the places lie in a file in the run's own
+temporary directory, which Ansible makes before it forks and removes at exit. Every change holds a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Record:
+    """The content of the file: the places, and per waiting host its position in the play and its worker's pid."""
+
+    places: Places = field(default_factory=Places)
+    waiting: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def ahead_of(self, index: int) -> int:
+        """Count the waiting hosts that come before position `index` in the play."""
+        return sum(1 for other, _pid in self.waiting.values() if other < index)
+
+
+class PlaceFile:
+    """The shared record of one play."""
+
+    def __init__(self, directory: str, play: str) -> None:
+        self._path = Path(directory) / f"commissaire-places-{play}.json"
+        self._lock = self._path.with_suffix(".lock")
+
+    def version(self) -> object:
+        """Return something that differs after each change; cheap enough to poll."""
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[Record]:
+        """Lend the record under the lock, and write it back if it was changed."""
+        with self._lock.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            record = self._read()
+            before = _dump(record)
+            yield record
+            if _dump(record) != before:
+                new = self._path.with_suffix(".new")
+                new.write_text(_dump(record))
+                new.replace(self._path)
+
+    def _read(self) -> Record:
+        try:
+            raw = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return Record()
+        places = Places(*(frozenset(raw[name]) for name in ("held", "kept", "failed")))
+        return Record(places, {host: (index, pid) for host, (index, pid) in raw["waiting"].items()})
+
+
+def _dump(record: Record) -> str:
+    places = record.places
+    lists = {name: sorted(getattr(places, name)) for name in ("held", "kept", "failed")}
+    return json.dumps({**lists, "waiting": record.waiting}, sort_keys=True)
