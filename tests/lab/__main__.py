@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import Lab, LabError, LabHost, image, labs, sweep
+from . import Lab, LabError, LabHost, image, labs, obstacle, sweep
 
 DEFAULT = "lab"
 ACTIONS = {
@@ -23,10 +23,15 @@ ACTIONS = {
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.act(arguments) or 0)
+        if why := obstacle():
+            raise LabError(why)
+        arguments.act(arguments)
+    except KeyboardInterrupt:
+        return 130
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    return 0
 
 
 def up(arguments: argparse.Namespace) -> None:

@@ -176,12 +176,12 @@ class Lab:
                 network.remove(self.namespace)
                 for host in self.hosts:
                     disk.remove(host)
-                shutil.rmtree(self.directory)
+                shutil.rmtree(self.directory, ignore_errors=True)
         with locked(BASE) as there, suppress(OSError):  # OSError: another lab is still there
             if there:
                 BASE.rmdir()
         if self._warden:
-            self._warden.communicate()
+            self._warden.communicate(b"removed")
             self._warden = None
 
     def __enter__(self) -> Self:
@@ -213,7 +213,11 @@ class Lab:
 
 def labs() -> list[Lab]:
     """Return the labs on this computer."""
-    return [Lab.find(path.parent.name) for path in sorted(BASE.glob("*/lab.json"))]
+    found = []
+    for path in sorted(BASE.glob("*/lab.json")):
+        with suppress(LabError):  # gone since it was listed
+            found.append(Lab.find(path.parent.name))
+    return found
 
 
 def sweep() -> None:
@@ -223,8 +227,9 @@ def sweep() -> None:
         for directory in sorted(BASE.iterdir()) if there else ():
             try:
                 owner = json.loads((directory / "lab.json").read_text())["owner"]
-            except FileNotFoundError:
-                (BASE / directory).rmdir()  # died while making it: nothing in it yet
+            except (FileNotFoundError, ValueError):  # died when it held nothing yet, or nothing any more
+                with locked(directory):
+                    shutil.rmtree(directory, ignore_errors=True)
                 continue
             if owner and _identity(owner[0]) != owner:
                 orphans.append(Lab.find(directory.name))

@@ -3,8 +3,8 @@
 # Where that can't be done it says what will be skipped, and succeeds: everything else works without them.
 set -eu
 
-lab='systemd-container mmdebstrap debian-archive-keyring iproute2 openssh-client util-linux'
-database='postgresql postgresql-client'
+lab='systemd-container mmdebstrap debian-archive-keyring iproute2 openssh-client'
+database=postgresql
 
 skip() {
   echo "packages: $1" >&2
@@ -34,10 +34,9 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root='sudo -n'
 fi
 
-# The answers reach apt through env, which sudo lets pass. policy-rc.d would be the wrong tool: it outlives this script.
 install() {
   # shellcheck disable=SC2086 # lists of words on purpose
-  $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+  $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install --yes --quiet --quiet --no-install-recommends $wanted >"$log" 2>&1 </dev/null
 }
 

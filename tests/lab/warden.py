@@ -4,15 +4,16 @@ import sys
 
 
 def main() -> None:
-    sys.stdin.buffer.read()
-    from .command import LabError  # the owner is gone: only now is there anything to load
-    from .laboratory import Lab
+    if sys.stdin.buffer.read():
+        return  # the owner has removed it
+    from lab import Lab, LabError  # only now is there anything to load it for
 
+    name = sys.argv[1]
     try:
-        Lab.find(sys.argv[1]).down()
+        Lab.find(name).down()
     except LabError as error:
-        if Lab(sys.argv[1]).directory.exists():
-            sys.exit(f"lab {sys.argv[1]}: {error}")
+        if Lab(name).directory.exists():
+            sys.exit(f"lab: {name}: {error}")
 
 
 if __name__ == "__main__":
