@@ -113,7 +113,7 @@ def test_a_reboot_is_real_quick_and_recorded_by_the_machine(lab: Lab, host: LabH
 def test_a_machine_that_is_cut_off_stays_so_over_a_reboot_until_mended(lab: Lab, host: LabHost) -> None:
     boots = host.boots()
     host.cut()
-    with pytest.raises(OSError, match="timed out|No route to host"):
+    with pytest.raises(OSError, match=r"timed out|No route to host"):
         lab.inside(greeting, host)
     host.run(["systemctl", "reboot"])
     assert wait_until(lambda: len(host.boots()) > len(boots))
@@ -159,12 +159,12 @@ def test_a_full_disk_is_full_until_freed(lab: Lab, host: LabHost) -> None:
     host.run(["rm", "-f", "/root/more"])
 
 
-def test_ansible_reaches_the_machines_by_the_inventory(lab: Lab, tmp_path: Path) -> None:
+def test_ansible_reaches_a_machine_by_the_inventory(lab: Lab, tmp_path: Path) -> None:
     inventory = lab.inventory(tmp_path / "hosts.yml", user="operator")
     ansible = str(Path(sys.executable).parent / "ansible")
-    argv = [ansible, "all", "-i", str(inventory), "-m", "ansible.builtin.ping"]
+    argv = [ansible, "h2", "-i", str(inventory), "-m", "ansible.builtin.ping"]
     done = lab.run(argv, capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout.count("SUCCESS") == 3, done.stdout + done.stderr
+    assert "h2 | SUCCESS" in done.stdout, done.stdout + done.stderr
 
 
 def test_two_labs_at_once_don_t_know_of_each_other_and_leave_nothing_behind(

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from .command import LabError
@@ -75,10 +76,12 @@ def kill(group: str) -> None:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for directory in _tree(hierarchies()[0] / ROOT / group) if left else ():
-            with suppress(FileNotFoundError):  # v2 has no such file, and needs none: there the frozen die, too
-                if (directory / "freezer.self_freezing").read_text().strip() == "1":
-                    (directory / "freezer.state").write_text("THAWED")
+        for directory in _tree(hierarchies()[0] / ROOT / group):
+            for file, thawed in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                # v1's frozen don't die before, v2's would freeze their successors.
+                with suppress(OSError):
+                    if (directory / file).exists():
+                        (directory / file).write_text(thawed)
         return not left
 
     _wait_until(gone, f"processes of {group} survived SIGKILL")
@@ -88,7 +91,7 @@ def remove(group: str) -> None:
     """Remove the empty `group` from every hierarchy, and the lab's own folder with the last one."""
     for hierarchy in hierarchies():
         for directory in _tree(hierarchy / ROOT / group):
-            _wait_until(lambda directory=directory: _rmdir(directory), f"{directory} is still in use")
+            _wait_until(partial(_rmdir, directory), f"{directory} is still in use")
         try:
             (hierarchy / ROOT).rmdir()
         except OSError:  # another lab's, or never made

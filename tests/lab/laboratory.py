@@ -133,7 +133,7 @@ class Lab:
 
     def command(self, argv: Sequence[str | os.PathLike[str]]) -> list[str]:
         """Return the command that runs `argv` in the lab's namespace."""
-        return [*network.enter(self.namespace), *map(os.fspath, argv)]
+        return [*network.enter(self.namespace), *(os.fspath(word) for word in argv)]
 
     def run(self, argv: Sequence[str | os.PathLike[str]], **kwargs: Any) -> subprocess.CompletedProcess[Any]:
         """Run `argv` in the lab's namespace; `kwargs` are subprocess.run's."""
