@@ -16,7 +16,8 @@ description:
   - A host that failed while it was out of service keeps its place to the end of the play.
   - The play must use C(strategy=ansible.builtin.host_pinned) or C(free), with any number of forks. Fewer forks than
     O(max_unavailable) narrow the window; more of them only wait.
-  - It runs on the controller and asks nothing of the host.
+  - A host that must wait is logged in to meanwhile, so that its place is not spent on that. Nothing is done on it.
+  - It counts the failures it is told of with O(failed), and hosts that left the play while they held a place.
   - A task that ends C(unreachable) takes its host out of the play, and no C(rescue) releases the place. Hosts that wait
     for it give up after 20 seconds without anyone at work, on a Linux controller; on another they wait on.
 extends_documentation_fragment:

@@ -84,10 +84,9 @@ def release(places: Places, host: str, failed: bool = False, out_of_service: boo
 
 
 def lose(places: Places, gone: frozenset[str]) -> Places:
-    """Count hosts that left the play without a word as failed; those that held a place may be out of service."""
-    for host in sorted(gone - places.failed):
-        places = release(places, host, failed=True, out_of_service=host in places.held)
-    return places
+    """Count hosts that left the play while they held a place as failed out of service."""
+    lost = gone & places.held
+    return Places(held=places.held - lost, kept=places.kept | lost, failed=places.failed | lost)
 
 
 def _read_limit(name: str, value: object, hosts: int, lowest: int) -> int:

@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Record:
-    """The content of the file: the places, and per waiting host its position in the play and its worker's pid."""
+    """The content of the file.
+
+    `arrived` are the positions in the play of the hosts that asked for a place, `waiting` those that still wait for
+    one, each with its worker's pid.
+    """
 
     places: Places = field(default_factory=Places)
-    waiting: dict[str, tuple[int, int]] = field(default_factory=dict)
+    arrived: set[int] = field(default_factory=set)
+    waiting: dict[int, int] = field(default_factory=dict)
 
     def ahead_of(self, index: int) -> int:
-        """Count the waiting hosts that come before position `index` in the play."""
-        return sum(1 for other, _pid in self.waiting.values() if other < index)
+        """Count the hosts before position `index` of the play that wait for a place, or are still to ask for one."""
+        return sum(1 for other in range(index) if other in self.waiting or other not in self.arrived)
 
 
 class PlaceFile:
@@ -67,10 +72,10 @@ class PlaceFile:
         except FileNotFoundError:
             return Record()
         places = Places(*(frozenset(raw[name]) for name in ("held", "kept", "failed")))
-        return Record(places, {host: (index, pid) for host, (index, pid) in raw["waiting"].items()})
+        return Record(places, set(raw["arrived"]), {int(index): pid for index, pid in raw["waiting"].items()})
 
 
 def _dump(record: Record) -> str:
     places = record.places
     lists = {name: sorted(getattr(places, name)) for name in ("held", "kept", "failed")}
-    return json.dumps({**lists, "waiting": record.waiting}, sort_keys=True)
+    return json.dumps({**lists, "arrived": sorted(record.arrived), "waiting": record.waiting})
