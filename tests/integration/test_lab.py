@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, LabError, LabHost, cgroup, labs, sweep
+from lab.apt import debian_sources
 from lab.laboratory import BASE
 
 pytestmark = pytest.mark.integration
@@ -242,6 +243,30 @@ def test_the_command_line_makes_shows_and_removes_a_lab(lab_possible: None) -> N
     assert removed.returncode == 0, removed.stderr
     assert traces(Lab(name)) == []
     assert f"there is no lab {name}" in command("down", "--name", name).stderr
+
+
+def test_the_machines_come_from_the_mirror_that_apt_uses(tmp_path: Path) -> None:
+    (tmp_path / "apt/sources.list.d").mkdir(parents=True)
+    (tmp_path / "os-release").write_text("ID=debian\nVERSION_CODENAME=trixie\n")
+    (tmp_path / "apt/sources.list").write_text(
+        "# deb http://commented.example/debian trixie main\n"
+        "deb [arch=amd64 signed-by=/a.gpg] http://one.example/debian trixie main contrib\n"
+        "deb-src http://source.example/debian trixie main\n"
+        "deb http://other.example/tools stable-tools main\n"
+    )
+    (tmp_path / "apt/sources.list.d/a.sources").write_text(
+        "Enabled: no\nTypes: deb\nURIs: http://disabled.example\nSuites: trixie\nComponents: main\n\n"
+        "Types: deb deb-src\nURIs: http://two.example/debian\n http://three.example/debian\n# comment\n"
+        "Suites: trixie-security\nComponents:\n main\n"
+    )
+    found = [line.split(maxsplit=2)[2] for line in debian_sources("bookworm", tmp_path).splitlines()]
+    assert found == [
+        "http://one.example/debian bookworm main",
+        "http://two.example/debian bookworm-security main",
+        "http://three.example/debian bookworm-security main",
+    ]
+    (tmp_path / "os-release").write_text("ID=ubuntu\nVERSION_CODENAME=noble\n")
+    assert debian_sources("bookworm", tmp_path) == ""
 
 
 def test_a_name_that_would_not_fit_an_interface_is_refused(lab_possible: None) -> None:

@@ -4,29 +4,29 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-ETC = Path("/etc/apt")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SUITES = re.compile(r"^(?P<codename>[a-z]+)(?P<pocket>-updates|-security)?$")
 
 
-def debian_sources(codename: str, etc: Path = ETC) -> str:
-    """Return one-line apt sources of Debian `codename` from the mirrors in `etc`; empty when this is not Debian."""
-    own = re.search(r'^VERSION_CODENAME="?(\w+)', _read(Path("/etc/os-release")), re.MULTILINE)
-    debian = re.search(r'^ID="?debian"?$', _read(Path("/etc/os-release")), re.MULTILINE)
+def debian_sources(codename: str, etc: Path = Path("/etc")) -> str:
+    """Return one-line apt sources of Debian `codename` from the mirrors `etc` names; empty when this is not Debian."""
+    os_release = _read(etc / "os-release")
+    own = re.search(r'^VERSION_CODENAME="?(\w+)', os_release, re.MULTILINE)
+    debian = re.search(r'^ID="?debian"?$', os_release, re.MULTILINE)
     if not own or not debian:
         return ""
     lines = []
-    for uri, suite in _entries(etc):
+    for uri, suite in _entries(etc / "apt"):
         match = SUITES.match(suite)
         if match and match["codename"] in (own[1], "stable", "oldstable"):
             lines.append(f"deb [signed-by={KEYRING}] {uri} {codename}{match['pocket'] or ''} main\n")
     return "".join(dict.fromkeys(lines))
 
 
-def _entries(etc: Path) -> Iterable[tuple[str, str]]:
+def _entries(apt: Path) -> Iterable[tuple[str, str]]:
     """Yield (URI, suite) of every enabled binary source whose components include main."""
-    folder = etc / "sources.list.d"
-    for path in [etc / "sources.list", *sorted(folder.glob("*.list"))]:
+    folder = apt / "sources.list.d"
+    for path in [apt / "sources.list", *sorted(folder.glob("*.list"))]:
         for line in _read(path).splitlines():
             match = re.match(r"deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+(\S+)\s+(.*)", line.strip())
             if match and "main" in match[3].split():
