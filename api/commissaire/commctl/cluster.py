@@ -53,7 +53,7 @@ def list_(ctx: typer.Context, output: OutputOption = None) -> None:
 @app.command()
 def delete(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The clusters' names.", show_default=False)],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="The clusters' names.", show_default=False)],
     output: OutputOption = None,
 ) -> None:
     """Delete clusters. Their hosts stay known; one that can't be deleted doesn't keep the others."""

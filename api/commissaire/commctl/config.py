@@ -6,10 +6,9 @@ import json
 import stat
 import sys
 from dataclasses import dataclass, field
+from getpass import getpass
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from commissaire.commctl.errors import CommctlError
 from commissaire.commctl.output import warn
@@ -95,5 +94,20 @@ def _text(values: dict[str, Any], key: str, path: Path) -> str:
 def _ask(what: str, path: Path, *, default: str | None = None, hide: bool = False) -> str:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise CommctlError(f'no {what}: put "{what}" into {path}, or run commctl on a terminal to be asked for it')
-    answer: str = typer.prompt(what.capitalize(), default=default, hide_input=hide, err=True)
-    return answer
+    prompt = f"{what.capitalize()}{f' [{default}]' if default else ''}: "
+    while True:
+        try:
+            answer = getpass(prompt, stream=sys.stderr) if hide else _line(prompt)
+        except EOFError:
+            raise CommctlError(f"no {what} given") from None
+        if answer or default:
+            return answer or default or ""
+
+
+def _line(prompt: str) -> str:
+    """Ask as input() does, but on standard error: standard output may be a file."""
+    print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.strip()

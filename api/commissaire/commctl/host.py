@@ -70,7 +70,7 @@ def get(ctx: typer.Context, address: Address, output: OutputOption = None) -> No
 def list_(
     ctx: typer.Context,
     cluster: Annotated[
-        str | None, typer.Argument(metavar="[CLUSTER]", help="Only the addresses in this cluster.", show_default=False)
+        str | None, typer.Argument(metavar="CLUSTER", help="Only the addresses in this cluster.", show_default=False)
     ] = None,
     output: OutputOption = None,
 ) -> None:
@@ -89,7 +89,7 @@ def status(ctx: typer.Context, address: Address, output: OutputOption = None) ->
 def delete(
     ctx: typer.Context,
     addresses: Annotated[
-        list[str], typer.Argument(metavar="ADDRESS...", help="The hosts' names or IP addresses.", show_default=False)
+        list[str], typer.Argument(metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False)
     ],
     output: OutputOption = None,
 ) -> None:
@@ -116,7 +116,7 @@ def accept_key(
     key: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KEY]", help='The new host key, "ssh-ed25519 AAAA...". Without it, the next one seen is kept.'
+            metavar="KEY", help='The new host key, "ssh-ed25519 AAAA...". Without it, the next one seen is kept.'
         ),
     ] = None,
     output: OutputOption = None,

@@ -1,0 +1,165 @@
+"""What each command sends, byte for byte where compatible clients and servers depend on it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unit.commctl.conftest import Run
+    from unit.commctl.server import ScriptedServer
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPrivateExampleOnly"
+CALLS = [
+    (
+        "cluster create -t kubernetes -n net -c ocp prod",
+        "PUT /api/v0/cluster/prod",
+        {"type": "kubernetes", "network": "net", "container_manager": "ocp"},
+    ),
+    (
+        "cluster create --type x --network y --container-manager z prod",
+        "PUT /api/v0/cluster/prod",
+        {"type": "x", "network": "y", "container_manager": "z"},
+    ),
+    (
+        "cluster create prod",
+        "PUT /api/v0/cluster/prod",
+        {"type": "kubernetes", "network": "default", "container_manager": ""},
+    ),
+    ("cluster get prod", "GET /api/v0/cluster/prod", None),
+    ("cluster list", "GET /api/v0/clusters", None),
+    ("cluster delete prod", "DELETE /api/v0/cluster/prod", {}),
+    ("cluster restart start prod", "PUT /api/v0/cluster/prod/restart", {}),
+    (
+        "cluster restart start --max-unavailable 25% --max-failures 2 prod",
+        "PUT /api/v0/cluster/prod/restart",
+        {"max_unavailable": "25%", "max_failures": 2},
+    ),
+    ("cluster restart status prod", "GET /api/v0/cluster/prod/restart", None),
+    ("host get 10.0.0.1", "GET /api/v0/host/10.0.0.1", None),
+    ("host get fd00::1", "GET /api/v0/host/fd00::1", None),
+    ("host list", "GET /api/v0/hosts", None),
+    ("host list prod", "GET /api/v0/cluster/prod/hosts", None),
+    ("host status 10.0.0.1", "GET /api/v0/host/10.0.0.1/status", None),
+    ("host delete 10.0.0.1", "DELETE /api/v0/host/10.0.0.1", {}),
+    ("host join 10.0.0.1 prod", "PUT /api/v0/cluster/prod/hosts/10.0.0.1", {}),
+    ("host unjoin 10.0.0.1 prod", "DELETE /api/v0/cluster/prod/hosts/10.0.0.1", {}),
+    ("host accept-key 10.0.0.1", "PUT /api/v1/hosts/10.0.0.1/host-key", {"host_key": None}),
+    ("operation cancel 7", "POST /api/v1/operations/7/cancel", {}),
+]
+
+
+@pytest.mark.parametrize(("command", "call", "body"), CALLS, ids=[command for command, _, _ in CALLS])
+def test_a_command_makes_exactly_its_call(
+    commctl: Run, server: ScriptedServer, command: str, call: str, body: dict[str, object] | None
+) -> None:
+    method, path = call.split()
+    server.answer(method, path, 201 if method == "PUT" else 200, ["answered"])
+    result = commctl(*command.split())
+    assert (result.code, result.err) == (0, "")
+    (request,) = server.requests
+    assert f"{request.method} {request.path}" == call
+    assert (request.json if request.body else None) == body
+    assert request.headers["Content-Type"] == "application/json"
+    credentials = base64.b64encode("admin:pa:ss wörd".encode()).decode()
+    assert request.headers["Authorization"] == f"Basic {credentials}"
+
+
+def test_host_create_sends_the_key_in_base64(commctl: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    server.answer("PUT", "/api/v0/host/10.0.0.1", 201, {"address": "10.0.0.1"})
+    key = tmp_path / "key"
+    key.write_bytes(b"-----BEGIN OPENSSH PRIVATE KEY-----\n\xff\n")
+    assert commctl("host", "create", "10.0.0.1", str(key)).code == 0
+    assert server.requests[0].json == {"ssh_priv_key": base64.b64encode(key.read_bytes()).decode()}
+
+
+def test_host_create_sends_what_else_is_given(commctl: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    server.answer("PUT", "/api/v0/host/10.0.0.1", 201, {"address": "10.0.0.1"})
+    key = tmp_path / "key"
+    key.write_text("anything")
+    options = ["-c", "prod", "-u", "operator", "--ssh-host-key", f"10.0.0.1 {HOST_KEY} root@host"]
+    result = commctl("host", "create", *options, "10.0.0.1", str(key))
+    assert result.out == "address: 10.0.0.1\n"
+    assert server.requests[0].json == {
+        "ssh_priv_key": base64.b64encode(b"anything").decode(),
+        "cluster": "prod",
+        "remote_user": "operator",
+        "ssh_host_key": HOST_KEY,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "is empty"),
+        (b"ssh-ed25519 AAAAC3 me@here\n", "holds a public key; give the private key that belongs to it: "),
+        (b"---- BEGIN SSH2 PUBLIC KEY ----\n", "holds a public key"),
+        (b"-----BEGIN RSA PUBLIC KEY-----\n", "holds a public key"),
+    ],
+)
+def test_host_create_names_what_is_wrong_with_the_key_file(
+    commctl: Run, server: ScriptedServer, tmp_path: Path, content: bytes | None, complaint: str
+) -> None:
+    key = tmp_path / "key.pub"
+    if content is not None:
+        key.write_bytes(content)
+    result = commctl("host", "create", "10.0.0.1", str(key))
+    assert (result.code, result.out) == (2, "")
+    assert complaint in result.err
+    assert not server.requests
+
+
+def test_accept_key_sends_the_key_without_its_comment(commctl: Run, server: ScriptedServer) -> None:
+    server.answer("PUT", "/api/v1/hosts/h/host-key", 200, {})
+    assert commctl("host", "accept-key", "h", f"{HOST_KEY} comment").code == 0
+    assert server.requests[0].json == {"host_key": HOST_KEY}
+
+
+@pytest.mark.parametrize("key", ["ssh-ed25519", "nonsense AAAA", "ssh-ed25519 key"])
+def test_accept_key_refuses_what_is_no_key(commctl: Run, server: ScriptedServer, key: str) -> None:
+    result = commctl("host", "accept-key", "h", key)
+    assert result.code == 2
+    assert "is no SSH host key" in result.err
+    assert not server.requests
+
+
+@pytest.mark.parametrize("amount", ["", "-1", "1.5", "%", "25 %", "all"])
+def test_an_amount_is_a_number_or_a_percentage(commctl: Run, server: ScriptedServer, amount: str) -> None:
+    result = commctl("cluster", "restart", "start", f"--max-unavailable={amount}", "prod")
+    assert result.code == 2
+    assert "neither a number of hosts nor a percentage" in result.err
+    assert not server.requests
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_can_not_lead_elsewhere(commctl: Run, server: ScriptedServer, name: str) -> None:
+    assert commctl("cluster", "delete", name).code == 2
+    assert commctl("host", "join", "h", name).code == 2
+    assert not server.requests
+
+
+def test_a_slash_in_a_name_stays_in_the_name(commctl: Run, server: ScriptedServer) -> None:
+    commctl("cluster", "delete", "a/../b?c#d")
+    assert server.calls == [("DELETE", "/api/v0/cluster/a%2F..%2Fb%3Fc%23d")]
+
+
+def test_operation_list_filters_and_tells_of_older_ones(commctl: Run, server: ScriptedServer) -> None:
+    server.answer("GET", "/api/v1/operations", 200, {"items": [{"id": "9", "kind": "restart"}], "next": "9"})
+    options = ["--kind", "restart", "--cluster", "c", "--host", "h", "--state", "failed", "--limit", "1"]
+    result = commctl("operation", "list", *options, "--before", "12")
+    query = "kind=restart&cluster=c&host=h&state=failed&limit=1&before=12"
+    assert server.calls == [("GET", f"/api/v1/operations?{query}")]
+    assert result.out == "- id: '9'\n  kind: restart\n"
+    assert result.err == "There are older ones: --before 9\n"
+
+
+def test_a_command_reuses_its_connection(commctl: Run, server: ScriptedServer) -> None:
+    for name in "abc":
+        server.answer("DELETE", f"/api/v0/cluster/{name}", 200, [])
+    assert commctl("cluster", "delete", "a", "b", "c").out == "- a\n- b\n- c\n"
+    assert server.connections == 1
