@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
-SILENCE_SECONDS = 15.0
+SILENCE_SECONDS = 20.0  # servers send a comment every 15 s
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from commissaire.commctl.errors import CommctlError, NoServerError
+from commissaire.commctl.errors import CommctlError, NoObjectError, NoServerError, RefusedError
 from commissaire.commctl.events import follow
 from commissaire.commctl.output import printable, say, tell
 from commissaire.commctl.progress import Progress, Row
@@ -50,7 +50,7 @@ def operation_id(location: str) -> str:
 
 def watch(client: Client, operation: str) -> None:
     """Show the operation's progress until it ends. Raises typer.Exit with 2 when it failed or was cancelled."""
-    progress = Progress({})
+    progress = _begin(client, operation)
 
     def now() -> float:
         return time.time() + client.clock_skew_seconds
@@ -77,6 +77,15 @@ def watch(client: Client, operation: str) -> None:
             f"{error}; the operation goes on there, or when the server is back.\n{_hints(operation)}"
         ) from None
     _report(progress, now())
+
+
+def _begin(client: Client, operation: str) -> Progress:
+    """Return all of the operation's hosts as pending; the stream then tells of those that have got further."""
+    try:
+        rows = client.get(f"/api/v1/operations/{operation}/hosts").body["items"]
+    except NoObjectError as error:
+        raise RefusedError(error.status, "Not Found", {"detail": f"no operation {operation}"}) from None
+    return Progress({}, {row["address"]: {"address": row["address"], "state": "pending"} for row in rows})
 
 
 def _view(progress: Progress, operation: str, now: Callable[[], float]) -> View:

@@ -1,0 +1,152 @@
+"""The application: its parts, put together from the settings it is given."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import APIRouter, FastAPI
+
+from commissaire import problems
+from commissaire.auth.administrator import write_once
+from commissaire.auth.gate import Gate
+from commissaire.auth.plugin import load
+from commissaire.database import Database
+from commissaire.dispatch.embedded import EmbeddedDispatcher
+from commissaire.dispatch.workers import Workers
+from commissaire.launcher.launcher import Launcher
+from commissaire.launcher.orphans import kill_orphans
+from commissaire.metrics import Metrics
+from commissaire.notices import Notices
+from commissaire.requests import RequestRecorder
+from commissaire.routes import health
+from commissaire.routes.v0 import clusters, hosts, restart
+from commissaire.routes.v1 import hosts as hosts_v1
+from commissaire.routes.v1 import inventory, operations, stream
+from commissaire.services import Services
+from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
+from commissaire.vault import Vault
+
+log = structlog.get_logger(__name__)
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_STOP_SECONDS = 15
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application. Nothing is opened before it starts, but the data folder is made and the users are read.
+
+    Raises:
+        SettingsError: something in the settings can't be used.
+    """
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plugins = settings.authentication_plugins or [default_authentication(settings)]
+    database = Database(settings.sqlalchemy_url)
+    metrics = Metrics(database)
+    app = FastAPI(
+        title="Commissaire",
+        description="Rolling operations on fleets of Linux hosts.",
+        version=importlib.metadata.version("commissaire"),
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.add_middleware(Gate, authenticators=load(plugins), cache_seconds=settings.credential_cache_seconds)
+    app.add_middleware(RequestRecorder, database=database, metrics=metrics)
+    problems.install(app)
+    v0 = APIRouter(prefix="/api/v0")
+    for module in (clusters, restart, hosts):
+        v0.include_router(module.router)
+    v1 = APIRouter(prefix="/api/v1")
+    for router in (operations.router, stream.router, hosts_v1.router, inventory.router):
+        v1.include_router(router)
+    for router in (v0, v1, health.router, metrics.router()):
+        app.include_router(router)
+    return app
+
+
+def default_authentication(settings: Settings) -> AuthenticationPlugin:
+    """Return what is used when no plugin is configured: the users in the data folder."""
+    return AuthenticationPlugin.model_validate({"name": "httpbasicauth", "filepath": str(users_file(settings))})
+
+
+def users_file(settings: Settings) -> Path:
+    """Return where the users are that Commissaire keeps itself."""
+    return settings.data_dir / "users.json"
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    database: Database = app.state.database
+    lock = _lock(settings.data_dir)
+    owner = _owner(settings.data_dir)
+    vault = Vault.from_file(settings.data_dir / "master.key")
+    kill_orphans(settings.data_dir)
+    runtime = _runtime_directory(settings.data_dir)
+    database.migrate()
+    notices = Notices()
+    dispatcher = EmbeddedDispatcher(database, owner)
+    launcher = Launcher(database, vault, notices, settings.data_dir, runtime)
+    dispatcher.on_cancel(launcher.cancel)
+    workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
+    app.state.services = services = Services(settings, database, vault, notices, dispatcher)
+    recovered = dispatcher.recover()
+    if recovered:
+        log.warning("operations_recovered", operations=recovered)
+    launcher.warm_up()
+    workers.start()
+    log.info(
+        "started", database=database.engine.url.render_as_string(hide_password=True), data_dir=str(settings.data_dir)
+    )
+    try:
+        yield
+    finally:
+        services.stopping = True
+        notices.publish_all()
+        launcher.stop()
+        workers.stop(_STOP_SECONDS)
+        database.close()
+        shutil.rmtree(runtime, ignore_errors=True)
+        os.close(lock)
+        log.info("stopped")
+
+
+def _lock(data_dir: Path) -> int:
+    """Hold the data folder for this server alone; the lock goes with the process."""
+    descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise SettingsError(
+            f"another commissaire-server works on {data_dir}; stop it, or choose another folder with --data-dir"
+        ) from None
+    return descriptor
+
+
+def _owner(data_dir: Path) -> str:
+    """Return the name under which servers on this data folder own operations."""
+    path = data_dir / "owner"
+    write_once(path, uuid.uuid4().hex)
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _runtime_directory(data_dir: Path) -> Path:
+    """Make a folder for sockets. Their paths must be short, so it is not in the data folder; a link there leads to it."""
+    runtime = Path(tempfile.mkdtemp(prefix="commissaire-"))
+    link = data_dir / "runtime"
+    link.unlink(missing_ok=True)
+    link.symlink_to(runtime)
+    return runtime

@@ -1,0 +1,28 @@
+"""The border between asking for an operation and carrying it out: who gets which, and what happens when they vanish."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sqlmodel import Session
+
+from commissaire.records import Operation
+
+
+class Dispatcher(Protocol):
+    """Hands queued operations to workers. Nothing but its implementation knows how."""
+
+    def enqueue(self, session: Session, operation: Operation) -> None:
+        """Queue *operation*; it counts when the session's transaction commits, with whatever else that holds."""
+
+    def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> int | None:
+        """Take the oldest queued operation of one of *kinds* for this process; wait for one; None when none came."""
+
+    def heartbeat(self) -> list[int]:
+        """Say that this process is alive and has its operations; return those whose cancellation was asked for."""
+
+    def cancel(self, operation_id: int) -> None:
+        """Tell the process that has the operation to look at its cancellation soon."""
+
+    def recover(self) -> list[int]:
+        """Queue again what vanished processes had; return the operations' ids."""

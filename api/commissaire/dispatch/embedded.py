@@ -1,0 +1,127 @@
+"""The embedded dispatcher: the operations' own table is the queue, worker threads of this process take from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, event, or_, update
+from sqlmodel import Session, col, select
+
+from commissaire.clock import now
+from commissaire.database import Database
+from commissaire.fleet.operations import add_event
+from commissaire.records import Operation, OperationState
+
+HEARTBEAT_SECONDS = 2.0
+EXPIRY_SECONDS = 10.0
+"""An owner that has said nothing for so long is gone."""
+
+
+class EmbeddedDispatcher:
+    """Hands out operations inside one server process; `owner` names the data folder it runs on.
+
+    One server runs on a data folder at a time (it holds a lock there), so whatever that owner had before is orphaned
+    when a server starts. Servers with other data folders on the same database are judged by their heartbeat.
+    """
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._owner = owner
+        self._news = threading.Condition()
+        self._generation = 0
+        self._cancel: Callable[[int], None] = lambda _: None
+
+    def on_cancel(self, cancel: Callable[[int], None]) -> None:
+        """Call *cancel* with the id of an operation whose cancellation was asked for here."""
+        self._cancel = cancel
+
+    def enqueue(self, session: Session, operation: Operation) -> None:
+        """See `Dispatcher.enqueue`."""
+        event.listen(session, "after_commit", lambda _: self.wake(), once=True)
+
+    def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> int | None:
+        """See `Dispatcher.claim`."""
+        with self._news:
+            seen = self._generation
+        claimed = self._claim(kinds)
+        if claimed is None:
+            with self._news:
+                self._news.wait_for(lambda: self._generation != seen, wait_seconds)
+            claimed = self._claim(kinds)
+        return claimed
+
+    def heartbeat(self) -> list[int]:
+        """See `Dispatcher.heartbeat`."""
+        mine = (col(Operation.owner) == self._owner, col(Operation.state) == OperationState.RUNNING)
+        with self._database.read() as session:
+            if session.exec(select(Operation.id).where(*mine).limit(1)).first() is None:
+                return []
+        with self._database.write() as session:
+            session.exec(update(Operation).where(*mine).values(heartbeat_at=now()))
+            return [
+                operation_id
+                for operation_id in session.exec(
+                    select(Operation.id).where(*mine, col(Operation.cancel_requested_by).is_not(None))
+                )
+                if operation_id is not None
+            ]
+
+    def cancel(self, operation_id: int) -> None:
+        """See `Dispatcher.cancel`."""
+        self._cancel(operation_id)
+
+    def recover(self) -> list[int]:
+        """See `Dispatcher.recover`."""
+        return self._requeue(or_(col(Operation.owner) == self._owner, self._expired()))
+
+    def recover_expired(self) -> list[int]:
+        """Queue again what servers with other data folders had, when their heartbeat has stopped."""
+        return self._requeue(self._expired() & (col(Operation.owner) != self._owner))
+
+    def wake(self) -> None:
+        """Let waiting workers look again."""
+        with self._news:
+            self._generation += 1
+            self._news.notify_all()
+
+    def _expired(self) -> ColumnElement[bool]:
+        return col(Operation.heartbeat_at) < now() - timedelta(seconds=EXPIRY_SECONDS)
+
+    def _requeue(self, which: ColumnElement[bool]) -> list[int]:
+        with self._database.read() as session:
+            running = select(Operation.id).where(Operation.state == OperationState.RUNNING)
+            if session.exec(running.where(which).limit(1)).first() is None:
+                return []
+        with self._database.write() as session:
+            orphans = session.exec(
+                select(Operation).where(Operation.state == OperationState.RUNNING).where(which).with_for_update()
+            ).all()
+            for operation in orphans:
+                operation.state, operation.owner, operation.heartbeat_at = OperationState.QUEUED, None, None
+                operation.message = "its server vanished; it goes on where it was"
+                session.add(operation)
+                add_event(session, operation, operation.message)
+            return [operation.id for operation in orphans if operation.id is not None]
+
+    def _claim(self, kinds: tuple[str, ...]) -> int | None:
+        wanted = (col(Operation.state) == OperationState.QUEUED, col(Operation.kind).in_(kinds))
+        with self._database.read() as session:
+            if session.exec(select(Operation.id).where(*wanted).limit(1)).first() is None:
+                return None
+        with self._database.write() as session:
+            operation = session.exec(
+                select(Operation).where(*wanted).order_by(col(Operation.id)).limit(1).with_for_update(skip_locked=True)
+            ).first()
+            if operation is None:
+                return None
+            operation.state, operation.owner, operation.message = OperationState.RUNNING, self._owner, ""
+            operation.attempt += 1
+            operation.heartbeat_at = now()
+            operation.started_at = operation.started_at or operation.heartbeat_at
+            session.add(operation)
+            add_event(
+                session, operation, "running" if operation.attempt == 1 else f"resumed, attempt {operation.attempt}"
+            )
+            return operation.id

@@ -1,0 +1,70 @@
+"""Addresses and names, as the REST interface accepts them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+
+from commissaire.fleet.errors import Invalid, NotFound
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", re.ASCII)
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
+_HOST_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})( .*)?", re.ASCII)
+
+
+def check_name(name: str) -> str:
+    """Return *name* when a record can be called that.
+
+    Raises:
+        NotFound: it can't, so nothing is called that.
+    """
+    if not _NAME.fullmatch(name):
+        raise NotFound(f"{name!r} is no name: up to 64 letters, digits, - and _")
+    return name
+
+
+def check_address(address: str) -> str:
+    """Return an IP address in its canonical form, or a host name as it is.
+
+    Raises:
+        NotFound: it is neither, so no host has it.
+    """
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        if _HOST_NAME.fullmatch(address):
+            return address
+    raise NotFound(f"{address!r} is neither an IP address nor a host name")
+
+
+def check_user(user: object) -> str:
+    """Return *user* when a Unix account can be called that.
+
+    Raises:
+        Invalid: it can't.
+    """
+    if not isinstance(user, str) or not _USER.fullmatch(user):
+        raise Invalid(f"remote_user {user!r} is no name of a Unix account")
+    return user
+
+
+def check_host_key(key: object) -> str:
+    """Return an ssh host key as `TYPE BASE64`, without a comment.
+
+    Raises:
+        Invalid: it is no public key in OpenSSH's form, or more than one line.
+    """
+    text = key.strip() if isinstance(key, str) else ""
+    match = _HOST_KEY.fullmatch(text)
+    if match:
+        try:
+            blob = base64.b64decode(match[2], validate=True)
+        except binascii.Error:
+            blob = b""
+        kind = match[1].encode()
+        if blob.startswith(len(kind).to_bytes(4, "big") + kind):
+            return f"{match[1]} {match[2]}"
+    raise Invalid("ssh_host_key must be a public key as in known_hosts or /etc/ssh/*.pub: `ssh-ed25519 AAAA…`")

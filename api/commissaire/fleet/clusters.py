@@ -1,0 +1,139 @@
+"""Clusters and their members: the rules, on a session that the caller commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlmodel import Session, col, select
+
+from commissaire.fleet.errors import Conflict, NotFound, NotReady
+from commissaire.records import (
+    DEFAULT_NETWORK,
+    READY,
+    Cluster,
+    ClusterStatus,
+    ContainerManager,
+    Host,
+    HostStatus,
+    Network,
+    Operation,
+)
+
+
+def get_cluster(session: Session, name: str) -> Cluster:
+    """Return a cluster.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    cluster = session.exec(select(Cluster).where(Cluster.name == name)).first()
+    if cluster is None:
+        raise NotFound(f"there is no cluster {name}")
+    return cluster
+
+
+def list_names(session: Session) -> list[str]:
+    """Return all clusters' names, sorted."""
+    return list(session.exec(select(Cluster.name).order_by(col(Cluster.name))))
+
+
+def put_cluster(session: Session, name: str, network: str | None, container_manager: str | None) -> Cluster:
+    """Make a cluster, or change the network and container manager of the one there is; its members stay.
+
+    Raises:
+        Conflict: the network or the container manager does not exist.
+    """
+    wanted_network = network or DEFAULT_NETWORK
+    if session.get(Network, wanted_network) is None:
+        raise Conflict(f"there is no network {wanted_network}; create it first, or leave it out for {DEFAULT_NETWORK}")
+    if container_manager and session.get(ContainerManager, container_manager) is None:
+        raise Conflict(f"there is no container manager {container_manager}; create it first, or leave it out for none")
+    cluster = session.exec(select(Cluster).where(Cluster.name == name)).first() or Cluster(name=name)
+    cluster.network, cluster.container_manager = wanted_network, container_manager or None
+    session.add(cluster)
+    session.flush()
+    return cluster
+
+
+def delete_cluster(session: Session, name: str) -> None:
+    """Delete a cluster. Its hosts stay, in no cluster; the records of its operations stay.
+
+    Raises:
+        NotFound: there is none of that name.
+        Conflict: an operation runs on it.
+    """
+    cluster = get_cluster(session, name)
+    running = session.exec(select(Operation).where(Operation.exclusive_key == f"cluster/{name}")).first()
+    if running is not None:
+        raise Conflict(f"operation {running.id} ({running.kind}) runs on cluster {name}; cancel it or wait for its end")
+    for host in members(session, cluster):
+        _leave(session, host)
+    session.flush()
+    session.delete(cluster)
+
+
+def members(session: Session, cluster: Cluster) -> list[Host]:
+    """Return the hosts of *cluster* in the order they were recorded."""
+    return list(session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))))
+
+
+def status_of(statuses: Iterable[str]) -> ClusterStatus:
+    """Add up the statuses of a cluster's hosts."""
+    active = [status == HostStatus.ACTIVE for status in statuses]
+    if all(active):
+        return ClusterStatus.OK
+    return ClusterStatus.DEGRADED if any(active) else ClusterStatus.FAILED
+
+
+def join(session: Session, cluster: Cluster, host: Host) -> None:
+    """Make *host* a member of *cluster*; nothing changes when it is one.
+
+    Raises:
+        NotReady: the host is neither active nor disassociated.
+        Conflict: it is in another cluster.
+    """
+    if host.cluster_id == cluster.id:
+        return
+    if host.cluster_id is not None:
+        other = session.get_one(Cluster, host.cluster_id)
+        raise Conflict(f"host {host.address} is in cluster {other.name}; take it out of there first")
+    if host.status not in READY:
+        raise NotReady(
+            f"host {host.address} is {host.status}; it can join a cluster when it is active or disassociated"
+        )
+    host.cluster_id = cluster.id
+    host.status = HostStatus.ACTIVE if cluster.container_manager is None else HostStatus.DISASSOCIATED
+    session.add(host)
+
+
+def unjoin(session: Session, cluster: Cluster, host: Host) -> None:
+    """Take *host* out of *cluster*; nothing changes when it is no member."""
+    if host.cluster_id == cluster.id:
+        _leave(session, host)
+
+
+def replace_members(session: Session, cluster: Cluster, old: list[str], new: list[Host]) -> None:
+    """Make *new* the members of *cluster*, if *old* are the members it has: a comparison of sets.
+
+    Raises:
+        Conflict: *old* are not the present members, or a new one is in another cluster.
+        NotReady: a new one is neither active nor disassociated.
+    """
+    present = {host.address: host for host in members(session, cluster)}
+    if set(old) != set(present):
+        raise Conflict(
+            f"the members of cluster {cluster.name} are {sorted(present)}, not {sorted(set(old))}; read them again"
+        )
+    wanted = {host.address for host in new}
+    for host in new:
+        join(session, cluster, host)
+    for address, host in present.items():
+        if address not in wanted:
+            _leave(session, host)
+
+
+def _leave(session: Session, host: Host) -> None:
+    host.cluster_id = None
+    if host.status == HostStatus.ACTIVE:
+        host.status = HostStatus.DISASSOCIATED
+    session.add(host)

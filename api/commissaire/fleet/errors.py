@@ -1,0 +1,33 @@
+"""What the fleet's rules refuse. The routes turn each into a problem document with its status."""
+
+from __future__ import annotations
+
+
+class FleetError(Exception):
+    """A request that can't be carried out; the message names the thing, the cause and the next step."""
+
+    status = 400
+
+
+class Invalid(FleetError):
+    """The request itself is wrong."""
+
+    status = 400
+
+
+class NotFound(FleetError):
+    """The thing it names does not exist."""
+
+    status = 404
+
+
+class NotReady(FleetError):
+    """The thing is in no state to do that (Commissaire 0.0.6 answers 405)."""
+
+    status = 405
+
+
+class Conflict(FleetError):
+    """It contradicts what is recorded."""
+
+    status = 409

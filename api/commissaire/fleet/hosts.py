@@ -1,0 +1,129 @@
+"""Hosts: adding, finding and forgetting them. The rules, on a session that the caller commits."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from commissaire.fleet.clusters import get_cluster
+from commissaire.fleet.errors import Conflict, NotFound
+from commissaire.fleet.keys import SSH_KEY_FIELD, secret_owner
+from commissaire.records import (
+    Cluster,
+    Host,
+    Operation,
+    OperationHost,
+    OperationHostState,
+    OperationKind,
+    OperationState,
+)
+from commissaire.vault import Vault
+
+
+@dataclass(frozen=True)
+class HostRequest:
+    """What a client says of a host; checked already. `ssh_priv_key` is base64, None is as good as none."""
+
+    address: str
+    ssh_priv_key: str | None
+    remote_user: str
+    cluster: str | None
+    source: str
+    host_key: str | None
+
+
+def get_host(session: Session, address: str) -> Host:
+    """Return a host.
+
+    Raises:
+        NotFound: there is none of that address.
+    """
+    host = session.exec(select(Host).where(Host.address == address)).first()
+    if host is None:
+        raise NotFound(f"there is no host {address}")
+    return host
+
+
+def list_hosts(
+    session: Session, *, cluster_id: int | None = None, status: str | None = None, after: str = "", limit: int = 100
+) -> list[Host]:
+    """Return hosts that match every filter given, by address; *after* is an address."""
+    query = select(Host).where(col(Host.address) > after)
+    if cluster_id is not None:
+        query = query.where(Host.cluster_id == cluster_id)
+    if status is not None:
+        query = query.where(Host.status == status)
+    return list(session.exec(query.order_by(col(Host.address)).limit(limit)))
+
+
+def put_host(session: Session, vault: Vault, wanted: HostRequest) -> tuple[Host, bool]:
+    """Record a host; return it and whether it is new. The same request again changes nothing.
+
+    Raises:
+        Conflict: it is recorded with another key or cluster, or the cluster does not exist.
+    """
+    cluster = _cluster(session, wanted.cluster)
+    host = session.exec(select(Host).where(Host.address == wanted.address)).first()
+    if host is not None:
+        _check_same(session, vault, host, wanted, cluster)
+        return host, False
+    host = Host(
+        address=wanted.address,
+        remote_user=wanted.remote_user,
+        cluster_id=cluster.id if cluster else None,
+        source=wanted.source,
+        host_key=wanted.host_key,
+    )
+    session.add(host)
+    session.flush()
+    if wanted.ssh_priv_key is not None:
+        vault.put(session, secret_owner(host), SSH_KEY_FIELD, wanted.ssh_priv_key)
+    return host, True
+
+
+def delete_host(session: Session, address: str) -> None:
+    """Forget a host, its key and its membership.
+
+    Raises:
+        NotFound: there is none of that address.
+        Conflict: an operation works on it right now.
+    """
+    host = get_host(session, address)
+    busy = session.exec(
+        select(Operation)
+        .join(OperationHost, col(OperationHost.operation_id) == col(Operation.id))
+        .where(OperationHost.address == address, OperationHost.state == OperationHostState.RUNNING)
+        .where(Operation.state == OperationState.RUNNING, Operation.kind != OperationKind.BOOTSTRAP)
+    ).first()
+    if busy is not None:
+        raise Conflict(f"operation {busy.id} ({busy.kind}) is working on host {address}; cancel it or wait for its end")
+    Vault.forget(session, secret_owner(host))
+    session.delete(host)
+
+
+def _cluster(session: Session, name: str | None) -> Cluster | None:
+    if not name:
+        return None
+    try:
+        return get_cluster(session, name)
+    except NotFound as error:
+        raise Conflict(f"there is no cluster {name}; create it first, or leave it out") from error
+
+
+def _check_same(session: Session, vault: Vault, host: Host, wanted: HostRequest, cluster: Cluster | None) -> None:
+    recorded = vault.get(session, secret_owner(host), SSH_KEY_FIELD) or ""
+    if not hmac.compare_digest(recorded.encode(), (wanted.ssh_priv_key or "").encode()):
+        raise Conflict(
+            f"host {host.address} is recorded with another ssh_priv_key; delete it first to give it a new one"
+        )
+    if cluster is not None and host.cluster_id != cluster.id:
+        raise Conflict(
+            f"host {host.address} is recorded and not in cluster {cluster.name}; join it to the cluster instead"
+        )
+    if wanted.host_key is not None and wanted.host_key not in (host.host_key or "").splitlines():
+        raise Conflict(
+            f"host {host.address} is pinned to another host key; "
+            f"accept this one with PUT /api/v1/hosts/{host.address}/host-key or commctl host accept-key"
+        )

@@ -1,0 +1,249 @@
+"""Operations: asking for them, following them, stopping them. The rules, on a session that the caller commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, insert
+from sqlmodel import Session, col, select
+
+from commissaire.clock import now
+from commissaire.fleet.errors import Conflict, Invalid, NotFound
+from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, check_limit
+from commissaire.records import (
+    TERMINAL,
+    Cluster,
+    Event,
+    EventType,
+    Host,
+    HostStatus,
+    Operation,
+    OperationHost,
+    OperationHostState,
+    OperationKind,
+    OperationState,
+)
+
+BOOTSTRAP_BATCH = 200
+"""Hosts that are added while no worker is free are bootstrapped together, up to this many in one playbook."""
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Who asks, and with which request."""
+
+    name: str
+    request_id: str
+
+
+def check_restart_parameters(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a restart with the defaults filled in.
+
+    Raises:
+        Invalid: a limit or time-out that can't be used.
+    """
+    parameters = {
+        "max_unavailable": check_limit(
+            "max_unavailable", given.get("max_unavailable", DEFAULT_MAX_UNAVAILABLE), least=1
+        ),
+        "max_failures": check_limit("max_failures", given.get("max_failures", DEFAULT_MAX_FAILURES), least=0),
+    }
+    timeout = given.get("reboot_timeout_seconds")
+    if timeout is not None:
+        if isinstance(timeout, bool) or not isinstance(timeout, int) or not 1 <= timeout <= 86400:
+            raise Invalid(f"reboot_timeout_seconds must be a whole number from 1 to 86400, not {timeout!r}")
+        parameters["reboot_timeout_seconds"] = timeout
+    return parameters
+
+
+def request_restart(
+    session: Session, cluster: Cluster, parameters: dict[str, Any], requester: Requester
+) -> tuple[Operation, bool]:
+    """Record a restart of *cluster*; return it and whether it is new. While one runs, that one is returned.
+
+    Raises:
+        Conflict: another kind of operation runs on the cluster.
+        Invalid: the parameters can't be used.
+    """
+    checked = check_restart_parameters(parameters)
+    key = f"cluster/{cluster.name}"
+    running = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()
+    if running is not None:
+        if running.kind == OperationKind.RESTART:
+            return running, False
+        raise Conflict(
+            f"operation {running.id} ({running.kind}) runs on cluster {cluster.name}; wait for it or cancel it"
+        )
+    operation = Operation(kind=OperationKind.RESTART, cluster=cluster.name, parameters=checked, exclusive_key=key)
+    hosts = session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))).all()
+    _record(session, operation, requester)
+    _add_hosts(session, operation, [_restart_row(host) for host in hosts])
+    if not hosts:
+        settle(session, operation, OperationState.FINISHED, "the cluster has no hosts")
+    return operation, True
+
+
+def request_bootstrap(session: Session, host: Host, requester: Requester) -> Operation:
+    """Record that *host* is to be investigated and bootstrapped, together with others that still wait for it."""
+    host.status, host.message = HostStatus.INVESTIGATING, ""
+    session.add(host)
+    waiting = session.exec(
+        select(Operation)
+        .where(Operation.kind == OperationKind.BOOTSTRAP, Operation.state == OperationState.QUEUED)
+        .where(Operation.attempt == 0)
+        .order_by(col(Operation.id).desc())
+        .limit(1)
+        .with_for_update()
+    ).first()
+    if waiting is not None:
+        members = _number_of_hosts(session, waiting)
+        if session.get(OperationHost, (waiting.id, host.address)) is not None:
+            return waiting
+        if members < BOOTSTRAP_BATCH:
+            _add_hosts(session, waiting, [{"address": host.address, "position": members}])
+            return waiting
+    operation = Operation(kind=OperationKind.BOOTSTRAP)
+    _record(session, operation, requester)
+    _add_hosts(session, operation, [{"address": host.address}])
+    return operation
+
+
+def get_operation(session: Session, operation_id: int) -> Operation:
+    """Return an operation.
+
+    Raises:
+        NotFound: there is none with that id.
+    """
+    operation = session.get(Operation, operation_id)
+    if operation is None:
+        raise NotFound(f"there is no operation {operation_id}")
+    return operation
+
+
+def latest_of_cluster(session: Session, cluster: str, kind: OperationKind) -> Operation | None:
+    """Return the newest operation of *kind* on the cluster called *cluster*."""
+    return session.exec(
+        select(Operation)
+        .where(Operation.cluster == cluster, Operation.kind == kind)
+        .order_by(col(Operation.id).desc())
+        .limit(1)
+    ).first()
+
+
+def list_operations(
+    session: Session,
+    *,
+    kind: str | None = None,
+    cluster: str | None = None,
+    state: str | None = None,
+    host: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Operation]:
+    """Return operations that match every filter given, newest first; *before* is an id."""
+    wanted: list[ColumnElement[bool]] = []
+    if kind is not None:
+        wanted.append(col(Operation.kind) == kind)
+    if cluster is not None:
+        wanted.append(col(Operation.cluster) == cluster)
+    if state is not None:
+        wanted.append(col(Operation.state) == state)
+    if before is not None:
+        wanted.append(col(Operation.id) < before)
+    if host is not None:
+        wanted.append(col(Operation.id).in_(select(OperationHost.operation_id).where(OperationHost.address == host)))
+    return list(session.exec(select(Operation).where(*wanted).order_by(col(Operation.id).desc()).limit(limit)))
+
+
+def hosts_of(session: Session, operation: Operation) -> list[OperationHost]:
+    """Return the hosts of *operation* in their order."""
+    return list(
+        session.exec(
+            select(OperationHost)
+            .where(OperationHost.operation_id == operation.id)
+            .order_by(col(OperationHost.position))
+        )
+    )
+
+
+def count_hosts(session: Session, operation_ids: list[int]) -> dict[int, dict[str, int]]:
+    """Return, for each operation, how many hosts are in which state."""
+    rows = session.exec(
+        select(OperationHost.operation_id, OperationHost.state, func.count())
+        .where(col(OperationHost.operation_id).in_(operation_ids))
+        .group_by(col(OperationHost.operation_id), col(OperationHost.state))
+    )
+    counts: dict[int, dict[str, int]] = {operation_id: {} for operation_id in operation_ids}
+    for operation_id, state, number in rows:
+        counts[operation_id][state] = number
+    return counts
+
+
+def request_cancel(session: Session, operation: Operation, requester: Requester) -> None:
+    """Ask for the end of *operation*: at once when no worker has it yet, else its worker is to stop it.
+
+    Raises:
+        Conflict: it has ended already.
+    """
+    if operation.state in TERMINAL:
+        raise Conflict(f"operation {operation.id} has ended already: {operation.state}")
+    operation.cancel_requested_by = requester.name
+    session.add(operation)
+    if operation.state == OperationState.QUEUED:
+        for row in hosts_of(session, operation):
+            if row.state == OperationHostState.RUNNING:  # an earlier attempt was interrupted in the middle of it
+                row.state, row.message = OperationHostState.CANCELLED, "cancelled in this phase"
+            elif row.state == OperationHostState.PENDING:
+                row.state, row.message = OperationHostState.NOT_STARTED, "cancelled before its turn"
+        settle(session, operation, OperationState.CANCELLED, f"cancelled by {requester.name} before it ran")
+
+
+def settle(session: Session, operation: Operation, state: OperationState, message: str) -> None:
+    """Bring *operation* to its end; another one can then run on its cluster."""
+    operation.state, operation.message = state, message
+    operation.finished_at = now()
+    operation.owner = operation.heartbeat_at = operation.exclusive_key = None
+    session.add(operation)
+    add_event(session, operation, message)
+
+
+def add_event(session: Session, operation: Operation, message: str) -> None:
+    """Tell in the journal that *operation* changed its state."""
+    session.add(
+        Event(
+            operation_id=operation.id or 0,
+            time=now(),
+            type=EventType.OPERATION,
+            message=message,
+            data={"state": operation.state, "attempt": operation.attempt},
+        )
+    )
+
+
+def _record(session: Session, operation: Operation, requester: Requester) -> None:
+    operation.requested_by, operation.request_id = requester.name, requester.request_id
+    session.add(operation)
+    session.flush()
+    add_event(session, operation, f"{operation.kind} asked for by {requester.name}")
+
+
+def _restart_row(host: Host) -> dict[str, Any]:
+    if host.status in (HostStatus.INVESTIGATING, HostStatus.BOOTSTRAPPING):
+        state, message = OperationHostState.NOT_STARTED, f"the host is {host.status}; restart it when that is done"
+        return {"address": host.address, "state": state, "message": message}
+    return {"address": host.address}
+
+
+def _add_hosts(session: Session, operation: Operation, rows: list[dict[str, Any]]) -> None:
+    blank = {"state": OperationHostState.PENDING, "phase": "", "message": "", "data": {}, "updated_by_event": 0}
+    values = [{**blank, "operation_id": operation.id, "position": position, **row} for position, row in enumerate(rows)]
+    if values:
+        session.flush()
+        session.connection().execute(insert(OperationHost), values)
+
+
+def _number_of_hosts(session: Session, operation: Operation) -> int:
+    return session.exec(
+        select(func.count()).select_from(OperationHost).where(OperationHost.operation_id == operation.id)
+    ).one()

@@ -1,0 +1,78 @@
+"""Journal entries from ansible-runner's events: what a reader of the record needs, and no more.
+
+Of a result only the message, the checkpoint and what a failed command said are kept: never its invocation, so never an
+argument, and never a value behind `no_log`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from commissaire.records.event import EventType
+
+MESSAGE_LIMIT = 4000
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_FAILURES = {
+    "runner_on_failed": EventType.FAILED,
+    "runner_item_on_failed": EventType.FAILED,
+    "runner_on_unreachable": EventType.UNREACHABLE,
+}
+
+
+def entry_of(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Make the journal entry of one runner event; None when nobody needs it.
+
+    Returns:
+        `{"type", "time", "host", "phase", "task", "message", "data", "state"}` for what happens on hosts,
+        `{"type": "stats", "failed": [host], "unreachable": [host]}` at the end of the playbook.
+    """
+    kind = event.get("event", "")
+    data = event.get("event_data") or {}
+    if kind == "playbook_on_stats":
+        return {
+            "type": "stats",
+            "failed": sorted(data.get("failures", {})),
+            "unreachable": sorted(data.get("dark", {})),
+        }
+    if kind in ("verbose", "warning", "error", "deprecated", "system_warning"):
+        text = _ANSI.sub("", event.get("stdout", "")).strip()
+        return _entry(event, EventType.WARNING, text) if text else None
+    result = data.get("res")
+    if not isinstance(result, dict):
+        return None
+    if isinstance(result.get("checkpoint"), dict):
+        return _checkpoint(event, result["checkpoint"])
+    if kind in _FAILURES:
+        return None if data.get("ignore_errors") else _entry(event, _FAILURES[kind], _failure(result))
+    if kind == "runner_on_ok" and result.get("changed"):
+        return _entry(event, EventType.TASK, "changed")
+    return None
+
+
+def _entry(event: dict[str, Any], kind: EventType, message: str) -> dict[str, Any]:
+    data = event.get("event_data") or {}
+    return {
+        "type": kind,
+        "time": event.get("created"),
+        "host": data.get("host"),
+        "phase": None,
+        "task": data.get("task"),
+        "message": message[:MESSAGE_LIMIT],
+        "data": {},
+        "state": None,
+    }
+
+
+def _checkpoint(event: dict[str, Any], checkpoint: dict[str, Any]) -> dict[str, Any]:
+    entry = _entry(event, EventType.CHECKPOINT, str(checkpoint.get("message") or ""))
+    entry["phase"] = str(checkpoint.get("phase") or "")
+    entry["state"] = checkpoint.get("state") or "running"
+    entry["data"] = checkpoint.get("data") or {}
+    return entry
+
+
+def _failure(result: dict[str, Any]) -> str:
+    parts = [str(result[key]).strip() for key in ("msg", "stderr", "module_stderr", "exception") if result.get(key)]
+    unique = [part for index, part in enumerate(parts) if part and part not in parts[:index]]
+    return _ANSI.sub("", "\n".join(unique[:2])) or "failed without a message"

@@ -1,0 +1,43 @@
+"""The job a supervisor carries out: one playbook on some hosts. It crosses a pipe as one line of JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True)
+class PrivateKey:
+    """A private key for the ssh agent (OpenSSH or PEM text), and its public half, which ssh chooses it by."""
+
+    name: str
+    private: str = field(repr=False)
+    public: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a supervisor needs. Secrets are in `keys` only, and never touch a disk."""
+
+    operation_id: int
+    playbook: str
+    directory: str
+    runtime_directory: str
+    inventory: dict[str, Any]
+    extra_vars: dict[str, Any]
+    known_hosts: str
+    keys: list[PrivateKey]
+    forks: int
+
+    def to_line(self) -> bytes:
+        """Write the job as one line."""
+        return orjson.dumps(asdict(self)) + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Job:
+        """Read what `to_line` wrote."""
+        fields = orjson.loads(line)
+        fields["keys"] = [PrivateKey(**key) for key in fields["keys"]]
+        return cls(**fields)

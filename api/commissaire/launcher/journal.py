@@ -1,0 +1,192 @@
+"""The journal of one running operation: entries become `Event` rows, and each host's row says where it stands.
+
+Entries are written in batches, one transaction each; within a batch a host's row is written once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, update
+from sqlmodel import Session, col, select
+
+from commissaire.clock import now
+from commissaire.database import Database
+from commissaire.launcher.kinds import Effects
+from commissaire.notices import Notices
+from commissaire.records import Event, EventType, OperationHost, OperationHostState
+
+_ENDED = (
+    OperationHostState.FINISHED,
+    OperationHostState.FAILED,
+    OperationHostState.NOT_STARTED,
+    OperationHostState.CANCELLED,
+)
+
+
+@dataclass
+class _Progress:
+    """Where one host stands, as its `OperationHost` row will say."""
+
+    state: str
+    phase: str
+    message: str
+    data: dict[str, Any]
+    started_at: datetime | None
+    finished_at: datetime | None
+    last_words: str = ""
+    changed: bool = field(default=False)
+
+
+class Journal:
+    """Writes what happens in operation *operation_id*; not for use from several threads."""
+
+    def __init__(self, database: Database, notices: Notices, operation_id: int, effects: Effects) -> None:
+        self._database = database
+        self._notices = notices
+        self._operation_id = operation_id
+        self._effects = effects
+        self._hosts = self._load()
+        self.last_warning = ""
+        """What Ansible said last outside any task: the reason when a playbook ends before it begins."""
+
+    def write(self, entries: list[dict[str, Any]]) -> None:
+        """Record a batch of entries (`commissaire.launcher.entry`) and what they mean for their hosts."""
+        rows = []
+        for entry in entries:
+            if entry["type"] == "stats":
+                rows.extend(self._fail_the_rest(entry))
+            else:
+                self._apply(entry)
+                rows.append(self._row(entry))
+        with self._database.write() as session:
+            self._store(session, rows)
+        self._notices.publish(self._operation_id)
+
+    def end(self, *, cancelled: bool) -> dict[str, int]:
+        """Give every host that is still open its last state; return how many hosts are in which state."""
+        rows = []
+        for address, host in self._hosts.items():
+            if host.state == OperationHostState.RUNNING:
+                state = OperationHostState.CANCELLED if cancelled else OperationHostState.FAILED
+                words = (
+                    "cancelled in this phase" if cancelled else host.last_words or "the playbook ended in this phase"
+                )
+                rows.append(self._close(address, host, state, words))
+            elif host.state == OperationHostState.PENDING:
+                if host.last_words:
+                    rows.append(self._close(address, host, OperationHostState.FAILED, host.last_words))
+                else:
+                    why = "cancelled before its turn" if cancelled else "the operation ended before its turn"
+                    rows.append(self._close(address, host, OperationHostState.NOT_STARTED, why))
+        with self._database.write() as session:
+            self._store(session, rows)
+        return self.counts()
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of hosts in each state."""
+        counts = dict.fromkeys(OperationHostState, 0)
+        for host in self._hosts.values():
+            counts[OperationHostState(host.state)] += 1
+        return {str(state): number for state, number in counts.items()}
+
+    def first_failure(self) -> str | None:
+        """Return `ADDRESS (PHASE): MESSAGE` of a host that failed, None when none did."""
+        for address, host in self._hosts.items():
+            if host.state == OperationHostState.FAILED:
+                return f"{address} ({host.phase or 'before its first phase'}): {host.message}"
+        return None
+
+    def _load(self) -> dict[str, _Progress]:
+        with self._database.read() as session:
+            rows = session.exec(
+                select(OperationHost)
+                .where(OperationHost.operation_id == self._operation_id)
+                .order_by(col(OperationHost.position))
+            ).all()
+        return {
+            row.address: _Progress(row.state, row.phase, row.message, dict(row.data), row.started_at, row.finished_at)
+            for row in rows
+        }
+
+    def _apply(self, entry: dict[str, Any]) -> None:
+        host = self._hosts.get(entry["host"] or "")
+        if entry["type"] == EventType.WARNING:
+            self.last_warning = entry["message"]
+        if host is None:
+            return
+        time = _time(entry)
+        if entry["type"] in (EventType.FAILED, EventType.UNREACHABLE):
+            host.last_words = entry["message"]
+            return
+        if entry["type"] != EventType.CHECKPOINT:
+            return
+        host.changed = True
+        state = OperationHostState(entry["state"])
+        host.state, host.phase, host.message = state, entry["phase"], entry["message"]
+        host.data.update(entry["data"])
+        if state != OperationHostState.NOT_STARTED:
+            host.started_at = host.started_at or time
+        host.finished_at = time if state in _ENDED else None
+
+    def _fail_the_rest(self, stats: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            self._close(address, host, OperationHostState.FAILED, host.last_words or "the playbook failed on it")
+            for address, host in self._hosts.items()
+            if address in {*stats["failed"], *stats["unreachable"]} and host.state not in _ENDED
+        ]
+
+    def _close(self, address: str, host: _Progress, state: OperationHostState, message: str) -> dict[str, Any]:
+        host.state, host.message, host.finished_at, host.changed = state, message, now(), True
+        entry = {"type": EventType.CHECKPOINT, "host": address, "phase": host.phase, "message": message, "state": state}
+        return self._row(entry)
+
+    def _row(self, entry: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "operation_id": self._operation_id,
+            "time": _time(entry),
+            "type": entry["type"],
+            "host": entry.get("host"),
+            "phase": entry.get("phase"),
+            "task": entry.get("task"),
+            "message": entry.get("message", ""),
+            "data": {**entry.get("data", {}), **({"state": entry["state"]} if entry.get("state") else {})},
+        }
+
+    def _store(self, session: Session, rows: list[dict[str, Any]]) -> None:
+        newest = record_events(session, rows) if rows else 0
+        changed = {address: host for address, host in self._hosts.items() if host.changed}
+        if changed:
+            table = OperationHost.__table__  # type: ignore[attr-defined]
+            session.connection().execute(
+                update(table).where(table.c.operation_id == self._operation_id, table.c.address == bindparam("key")),
+                [
+                    {
+                        "key": address,
+                        "state": host.state,
+                        "phase": host.phase,
+                        "message": host.message,
+                        "data": host.data,
+                        "started_at": host.started_at,
+                        "finished_at": host.finished_at,
+                        "updated_by_event": newest,
+                    }
+                    for address, host in changed.items()
+                ],
+            )
+        for address, host in changed.items():
+            self._effects(session, address, host.state, host.phase, host.message, host.data)
+            host.changed = False
+
+
+def record_events(session: Session, rows: list[dict[str, Any]]) -> int:
+    """Insert events in one statement; return the number of the newest."""
+    result = session.connection().execute(insert(Event).returning(col(Event.seq)), rows)
+    return max(seq for seq in result.scalars() if seq is not None)
+
+
+def _time(entry: dict[str, Any]) -> datetime:
+    text = entry.get("time")
+    return datetime.fromisoformat(text) if text else now()

@@ -1,0 +1,148 @@
+"""The plan of one attempt at an operation: which hosts are left, within which limits, and the job that does it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from commissaire.fleet import keys
+from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve
+from commissaire.launcher.job import Job, PrivateKey
+from commissaire.launcher.kinds import KINDS
+from commissaire.records import Cluster, Host, Operation, OperationHost, OperationHostState
+from commissaire.vault import Vault, VaultError
+
+_AWAY_PHASES = ("rebooting", "verifying")
+_OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job for the hosts that can be worked on, and why the others can't. `job` is None when nothing is left to do."""
+
+    job: Job | None
+    unusable: dict[str, str]
+    unpinned: list[str]
+    message: str = ""
+
+
+def limits_left(operation: Operation, hosts: list[OperationHost]) -> Limits:
+    """Subtract from the limits that were asked for what earlier attempts have used up.
+
+    A host that failed while it was away keeps its place: it is still out of service.
+    """
+    failed = [host for host in hosts if host.state == OperationHostState.FAILED]
+    away = [host for host in failed if host.phase in _AWAY_PHASES]
+    unavailable = operation.parameters.get("max_unavailable", DEFAULT_MAX_UNAVAILABLE)
+    failures = operation.parameters.get("max_failures", DEFAULT_MAX_FAILURES)
+    return Limits(
+        max_unavailable=resolve(unavailable, len(hosts), least=1) - len(away),
+        max_failures=resolve(failures, len(hosts), least=0) - len(failed),
+    )
+
+
+def make_plan(session: Session, vault: Vault, operation: Operation, directory: Path, runtime: Path) -> Plan:
+    """Plan the next attempt at *operation*. Hosts that were interrupted come first, hosts that are done not at all."""
+    rows = session.exec(
+        select(OperationHost).where(OperationHost.operation_id == operation.id).order_by(col(OperationHost.position))
+    ).all()
+    left = sorted((row for row in rows if row.state in _OPEN), key=lambda row: row.state != OperationHostState.RUNNING)
+    limits = limits_left(operation, list(rows))
+    if left and limits.max_failures < 0:
+        return Plan(None, {}, [], "more hosts failed than max_failures allows")
+    if left and limits.max_unavailable < 1:
+        return Plan(None, {}, [], "hosts that failed are out of service and hold every place of max_unavailable")
+    return _plan_for(session, vault, operation, [row.address for row in left], limits, directory, runtime)
+
+
+def _plan_for(
+    session: Session,
+    vault: Vault,
+    operation: Operation,
+    addresses: list[str],
+    limits: Limits,
+    directory: Path,
+    runtime: Path,
+) -> Plan:
+    hosts = _hosts(session, addresses)
+    unusable: dict[str, str] = {}
+    inventory: dict[str, Any] = {}
+    private_keys: dict[str, PrivateKey] = {}
+    pinned: list[str] = []
+    for address in addresses:
+        if address not in hosts:
+            unusable[address] = "the host was deleted before its turn"
+            continue
+        host, cluster = hosts[address]
+        try:
+            key = _key(session, vault, host)
+        except (keys.UnusableKey, VaultError) as error:
+            unusable[address] = str(error)
+            continue
+        private_keys[key.name] = key
+        inventory[address] = _host_vars(host, cluster, directory / f"{key.name}.pub")
+        if host.host_key:
+            pinned.extend(f"{address} {line}" for line in host.host_key.splitlines())
+    kind = KINDS[operation.kind]
+    job = Job(
+        operation_id=operation.id or 0,
+        playbook=kind.playbook,
+        directory=str(directory),
+        runtime_directory=str(runtime),
+        inventory={"all": {"hosts": inventory, "vars": _common_vars(directory)}},
+        extra_vars=kind.extra_vars(operation, limits),
+        known_hosts="".join(f"{line}\n" for line in pinned),
+        keys=list(private_keys.values()),
+        forks=kind.forks(limits),
+    )
+    unpinned = [address for address in inventory if not hosts[address][0].host_key]
+    return Plan(job if inventory else None, unusable, unpinned)
+
+
+def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, str]]:
+    found: dict[str, tuple[Host, str]] = {}
+    names = {cluster.id: cluster.name for cluster in session.exec(select(Cluster))}
+    for start in range(0, len(addresses), 500):
+        some = addresses[start : start + 500]
+        for host in session.exec(select(Host).where(col(Host.address).in_(some))):
+            found[host.address] = (host, names.get(host.cluster_id, ""))
+    return found
+
+
+def _key(session: Session, vault: Vault, host: Host) -> PrivateKey:
+    encoded = vault.get(session, keys.secret_owner(host), keys.SSH_KEY_FIELD)
+    if not encoded:
+        raise keys.UnusableKey("no ssh_priv_key is recorded for it; PUT the host with one")
+    private = keys.private_text(encoded)
+    return PrivateKey(name=keys.fingerprint(private), private=private, public=keys.public_text(private))
+
+
+def _common_vars(directory: Path) -> dict[str, Any]:
+    options = [
+        "-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", "IdentitiesOnly=yes", "-o", "PreferredAuthentications=publickey",
+        "-o", f'UserKnownHostsFile="{directory / "known_hosts"}"', "-o", "GlobalKnownHostsFile=none", "-o", "HashKnownHosts=no",
+        "-o", "UpdateHostKeys=no", "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3",
+    ]  # fmt: skip
+    return {
+        "ansible_ssh_args": shlex.join(options),
+        "ansible_ssh_common_args": "-o StrictHostKeyChecking=yes",
+        "ansible_python_interpreter": "auto_silent",
+    }
+
+
+def _host_vars(host: Host, cluster: str, public_key: Path) -> dict[str, Any]:
+    variables: dict[str, Any] = {
+        "ansible_host": host.address,
+        "ansible_user": host.remote_user,
+        "ansible_ssh_private_key_file": str(public_key),
+        "commissaire_cluster": cluster,
+    }
+    if host.remote_user != "root":
+        variables["ansible_become"] = True
+    if not host.host_key:
+        variables["ansible_ssh_common_args"] = "-o StrictHostKeyChecking=accept-new"
+    return variables

@@ -1,0 +1,166 @@
+"""The process between the server and one playbook: it starts the playbook, and nothing that it started outlives it.
+
+Standard input brings one job, then stays open as long as the playbook may run: its end, because the server stops the
+operation or because the server is gone, kills everything below. Standard output carries journal entries, one JSON
+object a line, the last one `{"type": "end", ...}`.
+
+Ansible's workers leave their parent's process group, and ssh's connection masters leave everything. So the supervisor
+is a child subreaper (prctl(2)): whatever loses its parent becomes its child, and can be found and killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import ansible_runner
+import orjson
+import psutil
+
+from commissaire.launcher.entry import entry_of
+from commissaire.launcher.job import Job
+from commissaire.launcher.marker import RUN_MARKER
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def main() -> None:
+    """Wait for a job, run it, report; exit when the server closes standard input."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    report = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever prints must not end up between the entries
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    job = Job.from_line(line)
+    watch = threading.Thread(target=_kill_all_at_end_of, args=(sys.stdin.buffer,), daemon=True)
+    watch.start()
+    end: dict[str, Any]
+    try:
+        end = _run(job, report)
+    except Exception as error:
+        end = {"rc": None, "message": f"the playbook could not be started: {error}"}
+    finally:
+        kill_descendants()
+        shutil.rmtree(job.runtime_directory, ignore_errors=True)
+    _write(report, {"type": "end", **end})
+
+
+def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
+    environment = _environment(job)
+    os.environ.clear()
+    os.environ.update(environment)
+    _start_agent(job, environment["SSH_AUTH_SOCK"])
+    directory = Path(job.directory)
+    (directory / "known_hosts").write_text(job.known_hosts, encoding="utf-8")
+    (directory / "ansible.cfg").touch()
+    for key in job.keys:
+        (directory / f"{key.name}.pub").write_text(key.public + "\n", encoding="utf-8")
+
+    def handle(event: dict[str, Any]) -> bool:
+        entry = entry_of(event)
+        if entry is not None:
+            _write(report, entry)
+        return False  # no file an event
+
+    run = ansible_runner.run(
+        private_data_dir=job.directory,
+        playbook=job.playbook,
+        inventory=job.inventory,
+        extravars=job.extra_vars,
+        forks=job.forks,
+        event_handler=handle,
+        quiet=True,
+        suppress_env_files=True,
+        settings={"suppress_output_file": True, "pexpect_timeout": 1},
+    )
+    known_hosts = (directory / "known_hosts").read_text(encoding="utf-8")
+    return {"rc": run.rc, "message": "", "known_hosts": known_hosts}
+
+
+def _environment(job: Job) -> dict[str, str]:
+    runtime = Path(job.runtime_directory)
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        "SSH_AUTH_SOCK": str(runtime / "agent"),
+        RUN_MARKER: f"{runtime.parent}:{job.operation_id}",
+        "ANSIBLE_CONFIG": str(Path(job.directory) / "ansible.cfg"),
+        "ANSIBLE_HOME": str(runtime / "ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": _collections_path(),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(runtime / "ssh"),
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_NOCOLOR": "True",
+    }
+
+
+def _collections_path() -> str:
+    """Find the folder that holds our collection, so that no copy in a home folder wins over it."""
+    spec = importlib.util.find_spec("ansible_collections.commissaire.fleet")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the collection commissaire.fleet is not installed beside the server; reinstall commissaire")
+    return str(Path(next(iter(spec.submodule_search_locations))).parents[2])
+
+
+def _start_agent(job: Job, socket: str) -> None:
+    """Give the keys to an ssh agent of this operation; they go through pipes only."""
+    Path(job.runtime_directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+    subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    waited = threading.Event()
+    for _ in range(200):
+        if Path(socket).exists():
+            break
+        waited.wait(0.01)
+    for key in job.keys:
+        subprocess.run(
+            ["ssh-add", "-q", "-"], input=key.private.encode(), check=True, capture_output=True, start_new_session=True
+        )
+
+
+def _kill_all_at_end_of(stream: BinaryIO) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while stream.read(1):
+            pass
+    kill_descendants()
+
+
+def kill_descendants() -> None:
+    """Kill every process below this one, until there is none left that isn't a zombie."""
+    me = psutil.Process()
+    while True:
+        alive = [child for child in me.children(recursive=True) if _is_alive(child)]
+        if not alive:
+            return
+        for child in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(alive, timeout=0.2)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _write(report: BinaryIO, entry: Mapping[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        report.write(orjson.dumps(entry, default=str) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Prometheus metrics: requests as they are answered, the fleet and its operations as they stand when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from commissaire.database import Database
+from commissaire.records import Host, HostStatus, Operation, OperationKind, OperationState
+
+
+class Metrics:
+    """The metrics of one application."""
+
+    def __init__(self, database: Database) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "commissaire_http_request_seconds",
+            "Time to answer a request.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.registry.register(_Fleet(database))
+
+    def router(self) -> APIRouter:
+        """Return the route that shows them."""
+        router = APIRouter(tags=["health"])
+
+        @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+        def metrics() -> Response:
+            """Return the metrics in Prometheus' text format."""
+            return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+
+        return router
+
+
+class _Fleet(Collector):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def describe(self) -> Iterable[Metric]:
+        """Say nothing before the first scrape: there is no database to ask yet."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Count hosts by status, and operations by kind and state."""
+        hosts = GaugeMetricFamily("commissaire_hosts", "Hosts by status.", labels=["status"])
+        operations = GaugeMetricFamily(
+            "commissaire_operations", "Operations by kind and state.", labels=["kind", "state"]
+        )
+        with self._database.read() as session:
+            by_status = dict(session.exec(select(Host.status, func.count()).group_by(col(Host.status))).all())
+            by_state = {
+                (kind, state): number
+                for kind, state, number in session.exec(
+                    select(Operation.kind, Operation.state, func.count()).group_by(
+                        col(Operation.kind), col(Operation.state)
+                    )
+                )
+            }
+        for status in HostStatus:
+            hosts.add_metric([status], by_status.get(status, 0))
+        for kind in OperationKind:
+            for state in OperationState:
+                operations.add_metric([kind, state], by_state.get((kind, state), 0))
+        return [hosts, operations]

@@ -1,0 +1,38 @@
+"""The records of the fleet (SQLModel). One noun a file; `commissaire.migrations` makes their tables."""
+
+from commissaire.records.audit import AuditEntry
+from commissaire.records.cluster import Cluster, ClusterStatus
+from commissaire.records.container_manager import ContainerManager
+from commissaire.records.event import Event, EventType
+from commissaire.records.host import READY, Host, HostStatus
+from commissaire.records.network import DEFAULT_NETWORK, Network
+from commissaire.records.operation import (
+    TERMINAL,
+    Operation,
+    OperationHost,
+    OperationHostState,
+    OperationKind,
+    OperationState,
+)
+from commissaire.records.secret import Secret
+
+__all__ = [
+    "DEFAULT_NETWORK",
+    "READY",
+    "TERMINAL",
+    "AuditEntry",
+    "Cluster",
+    "ClusterStatus",
+    "ContainerManager",
+    "Event",
+    "EventType",
+    "Host",
+    "HostStatus",
+    "Network",
+    "Operation",
+    "OperationHost",
+    "OperationHostState",
+    "OperationKind",
+    "OperationState",
+    "Secret",
+]

@@ -1,0 +1,83 @@
+"""Operations: what was asked for, how far it is, and how it went for each host."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger
+from sqlmodel import Field, SQLModel
+
+from commissaire.clock import now
+from commissaire.records.columns import JsonObject, UtcDateTime
+
+
+class OperationKind(StrEnum):
+    """The kinds of work that can be asked for."""
+
+    BOOTSTRAP = "bootstrap"  # investigate hosts and make them manageable
+    RESTART = "restart"  # restart the hosts of a cluster, a window of them at a time
+
+
+class OperationState(StrEnum):
+    """The way of an operation: queued, running, then one of the other three for good."""
+
+    QUEUED = "queued"  # recorded, waiting for a worker (again, after an interruption)
+    RUNNING = "running"  # a worker owns it and says so by its heartbeat
+    FINISHED = "finished"  # every host came through
+    FAILED = "failed"  # a host failed, or the operation itself could not be carried out
+    CANCELLED = "cancelled"  # somebody stopped it
+
+
+class OperationHostState(StrEnum):
+    """The way of one host through an operation."""
+
+    PENDING = "pending"  # its turn has not come
+    RUNNING = "running"  # work on it is under way
+    FINISHED = "finished"  # done
+    FAILED = "failed"  # `message` says in which phase and why
+    NOT_STARTED = "not_started"  # the operation ended before its turn; it was not touched
+    CANCELLED = "cancelled"  # work on it was under way when the operation was cancelled
+
+
+TERMINAL = (OperationState.FINISHED, OperationState.FAILED, OperationState.CANCELLED)
+"""States an operation never leaves."""
+
+
+class Operation(SQLModel, table=True):
+    """One piece of work on hosts. `exclusive_key` is unique while it is active: one operation a cluster at a time."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(max_length=32, index=True)
+    cluster: str | None = Field(default=None, max_length=64, index=True)
+    state: str = Field(default=OperationState.QUEUED, max_length=16, index=True)
+    message: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict, sa_type=JsonObject)
+    requested_by: str = ""
+    request_id: str = ""
+    exclusive_key: str | None = Field(default=None, unique=True, max_length=128)
+    attempt: int = 0
+    owner: str | None = Field(default=None, max_length=64)
+    heartbeat_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cancel_requested_by: str | None = None
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class OperationHost(SQLModel, table=True):
+    """One host's way through an operation. `updated_by_event` is the newest event that changed it."""
+
+    __tablename__ = "operation_host"
+
+    operation_id: int = Field(primary_key=True, foreign_key="operation.id", ondelete="CASCADE")
+    address: str = Field(primary_key=True, max_length=253, index=True)
+    position: int = 0
+    state: str = Field(default=OperationHostState.PENDING, max_length=16)
+    phase: str = Field(default="", max_length=64)
+    message: str = ""
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=JsonObject)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    updated_by_event: int = Field(default=0, sa_type=BigInteger)

@@ -1,0 +1,79 @@
+"""What happens around every request: an id, a log line, a measurement, and an audit entry when it changes something."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from commissaire.database import Database
+from commissaire.metrics import Metrics
+from commissaire.records import AuditEntry
+
+log = structlog.get_logger(__name__)
+_READING = ("GET", "HEAD", "OPTIONS")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class RequestRecorder:
+    """ASGI middleware, the outermost. One trailing slash of a path is dropped: every route answers with and without."""
+
+    def __init__(self, app: ASGIApp, database: Database, metrics: Metrics) -> None:
+        self._app = app
+        self._database = database
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and record how it was answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        path = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            scope["path"] = path[:-1]
+        scope.setdefault("state", {}).update(request_id=request_id, user="")
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        begin = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                await self._record(scope, status, time.perf_counter() - begin)
+
+    async def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "(none)")
+        self._metrics.requests.labels(scope["method"], route, status).observe(seconds)
+        client = scope["client"][0] if scope.get("client") else ""
+        entry = AuditEntry(
+            who=scope["state"]["user"],
+            what=f"{scope['method']} {scope['path']}"[:1000],
+            client=client,
+            outcome=status,
+            request_id=scope["state"]["request_id"],
+        )
+        log.info("request", what=entry.what, who=entry.who, client=client, status=status, seconds=round(seconds, 4))
+        if scope["method"] not in _READING and entry.who:
+            try:
+                await run_in_threadpool(self._audit, entry)
+            except SQLAlchemyError as error:
+                log.error("audit_failed", error=str(error))
+
+    def _audit(self, entry: AuditEntry) -> None:
+        with self._database.write() as session:
+            session.add(entry)

@@ -1,0 +1,181 @@
+"""The bodies of Commissaire's REST v0 (Commissaire 0.0.6, chapter 10). Unknown keys of a request are ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from commissaire.clock import naive_iso
+from commissaire.fleet.errors import Invalid
+from commissaire.records import Cluster, Host, Operation, OperationState
+
+_STATUS = {
+    OperationState.QUEUED: "in_process",
+    OperationState.RUNNING: "in_process",
+    OperationState.FINISHED: "finished",
+    OperationState.FAILED: "failed",
+    OperationState.CANCELLED: "failed",
+}
+
+
+class ClusterWanted(BaseModel):
+    """PUT of a cluster."""
+
+    name: StrictStr | None = None
+    network: StrictStr | None = Field(None, description="Name of the network; left out it is `default`.")
+    container_manager: StrictStr | None = Field(None, description='Name of the container manager; `""` is none.')
+
+
+class MembersWanted(BaseModel):
+    """PUT of a cluster's members: a comparison of sets."""
+
+    old: list[StrictStr]
+    new: list[StrictStr]
+
+
+class RestartWanted(BaseModel):
+    """PUT of a restart. Commissaire 0.0.6 had no body; both limits may be left out."""
+
+    max_unavailable: StrictInt | StrictStr | None = Field(
+        None, description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."
+    )
+    max_failures: StrictInt | StrictStr | None = Field(
+        None, description="Hosts that may fail before no further one starts: a number, or a percentage. Default 0."
+    )
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what was given."""
+        return self.model_dump(exclude_none=True)
+
+
+class HostWanted(BaseModel):
+    """PUT of a host."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    address: StrictStr | None = None
+    ssh_priv_key: StrictStr | None = Field(None, description="The private key, base64 encoded without newlines.")
+    remote_user: StrictStr | None = Field(None, description="User that ssh connects as. Default root.")
+    cluster: StrictStr | None = Field(None, description="Name of the cluster it becomes a member of.")
+    source: StrictStr | None = Field(None, description="External source for host information.")
+    ssh_host_key: StrictStr | None = Field(
+        None, description="The host's own public key; without it, the first one that it shows is pinned."
+    )
+
+
+class HostShown(BaseModel):
+    """A host record; never with secrets."""
+
+    address: str
+    status: str
+    os: str
+    cpus: int
+    memory: int = Field(description="Kilobytes.")
+    space: int = Field(description="Bytes.")
+    last_check: str = Field(description="Naive UTC, ISO 8601; empty before the first check.")
+    source: str
+
+    @classmethod
+    def of(cls, host: Host) -> HostShown:
+        """Show a record."""
+        return cls(**host_fields(host))
+
+
+class HostCounts(BaseModel):
+    """How many hosts of a cluster are active."""
+
+    total: int
+    available: int
+    unavailable: int
+
+
+class ClusterBrief(BaseModel):
+    """What a PUT of a cluster answers."""
+
+    name: str
+    status: str
+    network: str
+    container_manager: str
+
+    @classmethod
+    def of(cls, cluster: Cluster, status: str) -> ClusterBrief:
+        """Show a record."""
+        return cls(
+            name=cluster.name, status=status, network=cluster.network, container_manager=cluster.container_manager or ""
+        )
+
+
+class ClusterShown(ClusterBrief):
+    """A cluster with what its hosts add up to."""
+
+    hosts: HostCounts
+    hostset: list[str]
+
+
+class ClusterMembers(ClusterBrief):
+    """What a PUT of a cluster's members answers."""
+
+    hostset: list[str]
+
+
+class RestartShown(BaseModel):
+    """A restart of a cluster. Times are naive UTC, ISO 8601 with microseconds."""
+
+    name: str
+    status: str
+    restarted: list[HostShown]
+    in_process: list[HostShown]
+    started_at: str | None
+    finished_at: str | None
+
+    @classmethod
+    def of(cls, operation: Operation, restarted: list[HostShown], in_process: list[HostShown]) -> RestartShown:
+        """Show a record."""
+        return cls(
+            name=operation.cluster or "",
+            status=_STATUS[OperationState(operation.state)],
+            restarted=restarted,
+            in_process=in_process,
+            started_at=naive_iso(operation.started_at or operation.created_at),
+            finished_at=naive_iso(operation.finished_at),
+        )
+
+
+class HostStatusOfHost(BaseModel):
+    """The host's part of its status."""
+
+    last_check: str
+    status: str
+
+
+class HostStatusShown(BaseModel):
+    """A host's status, and what the container manager says of it."""
+
+    type: str
+    host: HostStatusOfHost
+    container_manager: dict[str, Any]
+
+
+def host_fields(host: Any) -> dict[str, Any]:
+    """Return the fields of `HostShown` from a host record or a row of its table."""
+    return {
+        "address": host.address,
+        "status": host.status,
+        "os": host.os,
+        "cpus": host.cpus,
+        "memory": host.memory_kb,
+        "space": host.space_bytes,
+        "last_check": naive_iso(host.last_check) or "",
+        "source": host.source,
+    }
+
+
+def check_repeated(name: str, given: str | None, in_url: str) -> None:
+    """Refuse a body that names another thing than the URL does.
+
+    Raises:
+        Invalid: it does.
+    """
+    if given is not None and given != in_url:
+        raise Invalid(f"the body's {name} is {given!r}, the URL's is {in_url!r}; leave it out of the body")

@@ -1,0 +1,202 @@
+"""The bodies of REST v1. Unknown keys of a request are refused; times are RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from commissaire.clock import rfc3339
+from commissaire.records import (
+    Event,
+    EventType,
+    Host,
+    HostStatus,
+    Operation,
+    OperationHost,
+    OperationHostState,
+    OperationKind,
+    OperationState,
+)
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RestartParameters(_Request):
+    """The parameters of a restart."""
+
+    max_unavailable: StrictInt | StrictStr | None = Field(
+        None, description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."
+    )
+    max_failures: StrictInt | StrictStr | None = Field(
+        None, description="Hosts that may fail before no further one starts: a number, or a percentage. Default 0."
+    )
+    reboot_timeout_seconds: StrictInt | None = Field(None, description="How long a host may stay away. Default 600.")
+
+
+class OperationWanted(_Request):
+    """POST of an operation."""
+
+    kind: Literal[OperationKind.RESTART]
+    cluster: StrictStr
+    parameters: RestartParameters = Field(default_factory=RestartParameters)
+
+
+class HostKeyWanted(_Request):
+    """PUT of a host's pinned key; null forgets it, and the next key that the host shows is pinned."""
+
+    host_key: StrictStr | None
+
+
+class OperationHostCounts(BaseModel):
+    """How many hosts of an operation are in which state."""
+
+    total: int
+    pending: int = 0
+    running: int = 0
+    finished: int = 0
+    failed: int = 0
+    not_started: int = 0
+    cancelled: int = 0
+
+
+class OperationShown(BaseModel):
+    """An operation."""
+
+    id: int
+    kind: OperationKind
+    cluster: str | None
+    state: OperationState
+    message: str
+    parameters: dict[str, Any]
+    requested_by: str
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    attempt: int = Field(description="1 at first; one more each time it is resumed.")
+    hosts: OperationHostCounts
+
+    @classmethod
+    def of(cls, operation: Operation, counts: dict[str, int]) -> OperationShown:
+        """Show a record."""
+        return cls(
+            id=operation.id or 0,
+            kind=OperationKind(operation.kind),
+            cluster=operation.cluster,
+            state=OperationState(operation.state),
+            message=operation.message,
+            parameters=operation.parameters,
+            requested_by=operation.requested_by,
+            created_at=rfc3339(operation.created_at) or "",
+            started_at=rfc3339(operation.started_at),
+            finished_at=rfc3339(operation.finished_at),
+            attempt=operation.attempt,
+            hosts=OperationHostCounts(total=sum(counts.values()), **counts),
+        )
+
+
+class OperationPage(BaseModel):
+    """A page of operations, newest first; `next` is the `before` of the next page."""
+
+    items: list[OperationShown]
+    next: int | None
+
+
+class OperationHostShown(BaseModel):
+    """A host's way through an operation."""
+
+    address: str
+    state: OperationHostState
+    phase: str
+    started_at: str | None
+    finished_at: str | None
+    message: str
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: OperationHost) -> OperationHostShown:
+        """Show a record."""
+        return cls(
+            address=row.address,
+            state=OperationHostState(row.state),
+            phase=row.phase,
+            started_at=rfc3339(row.started_at),
+            finished_at=rfc3339(row.finished_at),
+            message=row.message,
+            data=row.data,
+        )
+
+
+class OperationHostList(BaseModel):
+    """All hosts of an operation, in their order."""
+
+    items: list[OperationHostShown]
+
+
+class EventShown(BaseModel):
+    """A line of an operation's journal; `seq` grows over all operations."""
+
+    seq: int
+    time: str
+    type: EventType
+    host: str | None
+    phase: str | None
+    task: str | None
+    message: str
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: Event) -> EventShown:
+        """Show a record."""
+        return cls(
+            seq=event.seq or 0,
+            time=rfc3339(event.time) or "",
+            type=EventType(event.type),
+            host=event.host,
+            phase=event.phase,
+            task=event.task,
+            message=event.message,
+            data=event.data,
+        )
+
+
+class EventPage(BaseModel):
+    """A page of events, oldest first; `next` is the `after` of the next page."""
+
+    items: list[EventShown]
+    next: int | None
+
+
+class HostDetail(BaseModel):
+    """A host with all that is known of it, but its secrets."""
+
+    address: str
+    status: HostStatus
+    message: str
+    cluster: str | None
+    os: str
+    os_version: str
+    os_family: str
+    kernel: str
+    cpus: int
+    memory_kb: int
+    space_bytes: int
+    remote_user: str
+    source: str
+    last_check: str | None
+    host_key: str | None
+
+    @classmethod
+    def of(cls, host: Host, cluster: str | None) -> HostDetail:
+        """Show a record."""
+        same = host.model_dump(include=set(cls.model_fields) - {"status", "cluster", "last_check"})
+        return cls(**same, status=HostStatus(host.status), cluster=cluster, last_check=rfc3339(host.last_check))
+
+
+class HostPage(BaseModel):
+    """A page of hosts by address; `next` is the `after` of the next page."""
+
+    items: list[HostDetail]
+    next: str | None

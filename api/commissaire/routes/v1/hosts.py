@@ -1,0 +1,69 @@
+"""REST v1: hosts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from sqlmodel import Session, select
+
+from commissaire.fleet.addresses import check_address, check_host_key
+from commissaire.fleet.clusters import get_cluster
+from commissaire.fleet.hosts import get_host, list_hosts
+from commissaire.fleet.operations import request_bootstrap
+from commissaire.problems import responses
+from commissaire.records import Cluster, Host, HostStatus
+from commissaire.routes.v1.bodies import HostDetail, HostKeyWanted, HostPage, OperationShown
+from commissaire.routes.v1.operations import show
+from commissaire.services import Asker, Parts
+
+router = APIRouter(prefix="/hosts", tags=["hosts"])
+
+
+@router.get("", responses=responses(400, 404))
+def list_all(
+    parts: Parts,
+    cluster: str | None = None,
+    status: HostStatus | None = None,
+    after: str = "",
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> HostPage:
+    """Return hosts by address."""
+    with parts.database.read() as session:
+        cluster_id = get_cluster(session, cluster).id if cluster is not None else None
+        found = list_hosts(session, cluster_id=cluster_id, status=status, after=after, limit=limit + 1)
+        names: dict[int | None, str] = dict(session.exec(select(Cluster.id, Cluster.name)).all())
+    shown = [HostDetail.of(host, names.get(host.cluster_id)) for host in found[:limit]]
+    return HostPage(items=shown, next=shown[-1].address if len(found) > limit else None)
+
+
+@router.get("/{address}", responses=responses(404))
+def get(address: str, parts: Parts) -> HostDetail:
+    """Return a host."""
+    with parts.database.read() as session:
+        return _show(session, get_host(session, check_address(address)))
+
+
+@router.put("/{address}/host-key", responses=responses(400, 404))
+def put_host_key(address: str, body: HostKeyWanted, parts: Parts) -> HostDetail:
+    """Pin another host key, or none, so that the next one the host shows is pinned."""
+    with parts.database.write() as session:
+        host = get_host(session, check_address(address))
+        host.host_key = None if body.host_key is None else check_host_key(body.host_key)
+        session.add(host)
+        return _show(session, host)
+
+
+@router.post("/{address}/bootstrap", status_code=201, responses=responses(404))
+def bootstrap(address: str, parts: Parts, asker: Asker, response: Response) -> OperationShown:
+    """Investigate and bootstrap a host again."""
+    with parts.database.write() as session:
+        operation = request_bootstrap(session, get_host(session, check_address(address)), asker)
+        parts.dispatcher.enqueue(session, operation)
+        response.headers["Location"] = f"/api/v1/operations/{operation.id}"
+        return show(session, operation)
+
+
+def _show(session: Session, host: Host) -> HostDetail:
+    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
+    return HostDetail.of(host, cluster.name if cluster else None)

@@ -1,0 +1,152 @@
+"""The command `commissaire-server`: its options, its first start, its run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from commissaire import logs
+from commissaire.app import create_app, users_file
+from commissaire.auth import administrator
+from commissaire.settings import DEFAULT_CONFIG_FILE, AuthenticationPlugin, Settings, SettingsError, load_settings
+from commissaire.vault import VaultError
+
+CLIENT_CONFIGURATION = Path("~/.commissaire.json")
+_GRACE_SECONDS = 5
+
+
+def main() -> None:
+    """Start the server; on a mistake in the settings say which, and exit with 2."""
+    try:
+        settings = settings_from(sys.argv[1:], dict(os.environ))
+        serve(settings)
+    except (SettingsError, VaultError) as error:
+        sys.exit(f"commissaire-server: {error}")
+
+
+def settings_from(arguments: list[str], environ: dict[str, str]) -> Settings:
+    """Read the settings from the command line, the environment and the configuration file.
+
+    Raises:
+        SettingsError: they can't be used.
+    """
+    options = vars(_parser().parse_args(arguments))
+    config_file: Path | None = options.pop("config_file")
+    if options.pop("no_config_file"):
+        config_file = None
+    elif config_file is None and DEFAULT_CONFIG_FILE.exists():
+        config_file = DEFAULT_CONFIG_FILE
+    given = {name: value for name, value in options.items() if value is not None}
+    return load_settings(config_file, given, environ=environ)
+
+
+def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop."""
+    logs.configure(debug=settings.debug)
+    listener = _listen(settings)
+    _first_start(settings, listener.getsockname()[1])
+    app = create_app(settings)
+    server = uvicorn.Server(_uvicorn(app, settings))
+    server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(3)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="commissaire-server",
+        description="Serve Commissaire's REST interfaces and carry out the operations that are asked for.",
+        epilog="Every option can stand in the JSON configuration file, and in the environment as COMMISSAIRE_<OPTION>.",
+    )
+    text: dict[str, Any] = {name: field.description for name, field in Settings.model_fields.items()}
+
+    def option(*names: str, **kwargs: Any) -> None:
+        name = names[0].removeprefix("--").replace("-", "_")
+        parser.add_argument(*names, dest=name, default=None, help=text[name], **kwargs)
+
+    parser.add_argument(
+        "--config-file", "-c", type=Path, metavar="FILE", help=f"JSON file; default {DEFAULT_CONFIG_FILE}."
+    )
+    parser.add_argument("--no-config-file", action="store_true", help="Read no configuration file.")
+    option("--listen-interface", "-i", metavar="ADDRESS")
+    option("--listen-port", "-p", type=int, metavar="PORT")
+    option("--tls-pemfile", type=Path, metavar="FILE")
+    option("--tls-clientverifyfile", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--authentication-plugin",
+        dest="authentication_plugins",
+        action="append",
+        type=_plugin,
+        metavar="NAME:KEY=VALUE,…",
+        help="Authentication plugin and its options; may be given several times. Default: the users in the data folder.",
+    )
+    option("--data-dir", type=Path, metavar="DIR")
+    option("--database-url", metavar="URL")
+    option("--workers", type=int, metavar="N")
+    option("--credential-cache-seconds", type=float, metavar="SECONDS")
+    option("--debug", action="store_const", const=True)
+    return parser
+
+
+def _plugin(text: str) -> AuthenticationPlugin:
+    name, _, options = text.partition(":")
+    pairs = dict(pair.split("=", 1) for pair in options.split(",") if "=" in pair)
+    if options and len(pairs) != len(options.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME:KEY=VALUE,KEY=VALUE")
+    return AuthenticationPlugin.model_validate({"name": name, **pairs})
+
+
+def _first_start(settings: Settings, port: int) -> None:
+    """Make an administrator when nobody could sign in otherwise; the password is shown this once."""
+    if settings.authentication_plugins:
+        return
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    password = administrator.create(users_file(settings))
+    if password is None:
+        return
+    scheme = "https" if settings.tls_pemfile else "http"
+    host = f"[{settings.listen_interface}]" if ":" in settings.listen_interface else settings.listen_interface
+    path = CLIENT_CONFIGURATION.expanduser()
+    written = administrator.write_client_configuration(path, f"{scheme}://{host}:{port}", password)
+    print(f"administrator {administrator.NAME}, password {password}", file=sys.stderr)  # noqa: T201  shown once, never logged
+    print(  # noqa: T201
+        f"commctl is ready: {path} has these credentials" if written else f"{path} was there already and is unchanged",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.listen_interface else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.listen_interface, settings.listen_port))
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {settings.listen_interface} port {settings.listen_port}: {error.strerror}; "
+            "choose others with --listen-interface and --listen-port"
+        ) from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    tls: dict[str, Any] = {}
+    if settings.tls_pemfile:
+        tls["ssl_certfile"] = settings.tls_pemfile
+    if settings.tls_clientverifyfile:
+        import ssl
+
+        tls["ssl_ca_certs"] = str(settings.tls_clientverifyfile)
+        tls["ssl_cert_reqs"] = ssl.CERT_OPTIONAL
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False, **tls
+    )

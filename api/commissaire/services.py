@@ -1,0 +1,40 @@
+"""What the routes work with: made once an application, given to each handler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from commissaire.database import Database
+from commissaire.dispatch.dispatcher import Dispatcher
+from commissaire.fleet.operations import Requester
+from commissaire.notices import Notices
+from commissaire.settings import Settings
+from commissaire.vault import Vault
+
+
+@dataclass
+class Services:
+    """The parts of a running server."""
+
+    settings: Settings
+    database: Database
+    vault: Vault
+    notices: Notices
+    dispatcher: Dispatcher
+    stopping: bool = field(default=False)
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _requester(request: Request) -> Requester:
+    return Requester(name=request.state.user, request_id=request.state.request_id)
+
+
+Parts = Annotated[Services, Depends(_services)]
+Asker = Annotated[Requester, Depends(_requester)]

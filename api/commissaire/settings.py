@@ -1,0 +1,115 @@
+"""The server's settings: a JSON file, the environment and the command line, the later ones winning."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
+ENVIRONMENT_PREFIX = "COMMISSAIRE_"
+
+
+class SettingsError(Exception):
+    """The configuration can't be used; the message says which part and why."""
+
+
+class AuthenticationPlugin(BaseModel):
+    """One entry of `authentication-plugins`: a name and the plugin's own options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+def default_data_dir() -> Path:
+    """Return where the server keeps its state when nobody says otherwise: system-wide for root, else in the home."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/commissaire")
+    return Path.home() / ".local" / "share" / "commissaire"
+
+
+class Settings(BaseModel):
+    """Everything that can be configured. Keys of the JSON file may be written with - or _ (Commissaire 0.0.6, chapter 3)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen_interface: str = Field("127.0.0.1", description="Address to listen on.")
+    listen_port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    tls_pemfile: Path | None = Field(None, description="PEM file with the server's certificate and private key.")
+    tls_clientverifyfile: Path | None = Field(
+        None, description="PEM file with the authorities that client certificates are verified against."
+    )
+    authentication_plugins: list[AuthenticationPlugin] = Field(
+        default_factory=list, description="Plugins tried in this order; the first success wins."
+    )
+    data_dir: Path = Field(default_factory=default_data_dir, description="Folder for everything the server writes.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
+    workers: int = Field(
+        default_factory=lambda: max(2, os.cpu_count() or 1), ge=1, le=64, description="Operations run at the same time."
+    )
+    credential_cache_seconds: float = Field(
+        300,
+        ge=0,
+        description="How long a verified password is remembered, in memory only; 0 asks the plugins each time.",
+    )
+    debug: bool = Field(False, description="Log at debug level.")
+
+    @field_validator("data_dir", "tls_pemfile", "tls_clientverifyfile")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else Path(os.path.abspath(value.expanduser()))
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database in use."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'commissaire.db'}"
+
+
+def load_settings(config_file: Path | None, overrides: dict[str, Any], *, environ: dict[str, str]) -> Settings:
+    """Merge the configuration file, the environment (`COMMISSAIRE_LISTEN_PORT` …) and *overrides*.
+
+    Raises:
+        SettingsError: a file that can't be read or parsed, an unknown key, a value of the wrong type.
+    """
+    values = _from_file(config_file) if config_file else {}
+    for name in Settings.model_fields:
+        text = environ.get(ENVIRONMENT_PREFIX + name.upper())
+        if text is not None:
+            values[name] = json.loads(text) if name == "authentication_plugins" else text
+    values.update(overrides)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path} must hold a JSON object")
+    return {key.replace("-", "_"): value for key, value in document.items()}
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown setting {name!r}; known are: {', '.join(sorted(Settings.model_fields))}")
+        else:
+            lines.append(f"setting {name!r}: {problem['msg']}")
+    return "; ".join(lines)
