@@ -119,6 +119,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         workers.stop(_STOP_SECONDS)
         database.close()
         shutil.rmtree(runtime, ignore_errors=True)
+        (settings.data_dir / "runtime").unlink(missing_ok=True)
         os.close(lock)
         log.info("stopped")
 
@@ -144,7 +145,7 @@ def _owner(data_dir: Path) -> str:
 
 
 def _runtime_directory(data_dir: Path) -> Path:
-    """Make a folder for sockets. Their paths must be short, so it is not in the data folder; a link there leads to it."""
+    """Make a folder for sockets, whose paths must be short; a link in the data folder leads to it."""
     runtime = Path(tempfile.mkdtemp(prefix="commissaire-"))
     link = data_dir / "runtime"
     link.unlink(missing_ok=True)

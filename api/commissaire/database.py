@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 from sqlmodel import Session, create_engine
@@ -54,6 +52,9 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to the newest form."""
+        from alembic import command  # half a second of imports that nothing else needs
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.engine.connect().execution_options(commissaire_write=True) as connection, connection.begin():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,8 @@ def serve(settings: Settings) -> None:
     _first_start(settings, listener.getsockname()[1])
     app = create_app(settings)
     server = uvicorn.Server(_uvicorn(app, settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises them again after a clean shutdown, which is no failure
     server.run(sockets=[listener])
     if not server.started:
         sys.exit(3)
@@ -71,9 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         name = names[0].removeprefix("--").replace("-", "_")
         parser.add_argument(*names, dest=name, default=None, help=text[name], **kwargs)
 
-    parser.add_argument(
-        "--config-file", "-c", type=Path, metavar="FILE", help=f"JSON file; default {DEFAULT_CONFIG_FILE}."
-    )
+    file_help = f"JSON file; default {DEFAULT_CONFIG_FILE}."
+    parser.add_argument("--config-file", "-c", type=Path, metavar="FILE", help=file_help)
     parser.add_argument("--no-config-file", action="store_true", help="Read no configuration file.")
     option("--listen-interface", "-i", metavar="ADDRESS")
     option("--listen-port", "-p", type=int, metavar="PORT")
@@ -85,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         type=_plugin,
         metavar="NAME:KEY=VALUE,…",
-        help="Authentication plugin and its options; may be given several times. Default: the users in the data folder.",
+        help="Authentication plugin and its options; repeatable. Default: the users in the data folder.",
     )
     option("--data-dir", type=Path, metavar="DIR")
     option("--database-url", metavar="URL")
@@ -143,8 +146,6 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     if settings.tls_pemfile:
         tls["ssl_certfile"] = settings.tls_pemfile
     if settings.tls_clientverifyfile:
-        import ssl
-
         tls["ssl_ca_certs"] = str(settings.tls_clientverifyfile)
         tls["ssl_cert_reqs"] = ssl.CERT_OPTIONAL
     return uvicorn.Config(

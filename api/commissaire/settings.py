@@ -38,7 +38,7 @@ def default_data_dir() -> Path:
 
 
 class Settings(BaseModel):
-    """Everything that can be configured. Keys of the JSON file may be written with - or _ (Commissaire 0.0.6, chapter 3)."""
+    """Everything that can be configured; the JSON file may write - for _ (Commissaire 0.0.6, chapter 3)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,7 +66,7 @@ class Settings(BaseModel):
     @field_validator("data_dir", "tls_pemfile", "tls_clientverifyfile")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else Path(os.path.abspath(value.expanduser()))
+        return None if value is None else Path.cwd() / value.expanduser()
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -20,7 +20,7 @@ _NOBODY = b"$2b$12$FVoNlFSnWMQ0gjCuIsPY8OeL788oObDvRl/kfvxDgPoGzQu4cxnl2"
 
 
 class HttpBasicAuth:
-    """Users as `{"NAME": {"hash": "$2b$…"}}`, given as *users*, or in the JSON file *filepath*, read again when it changes."""
+    """Users as `{"NAME": {"hash": "$2b$…"}}`: *users*, or the JSON file *filepath*, read again when it changes."""
 
     def __init__(self, filepath: str | None = None, users: dict[str, Any] | None = None) -> None:
         if (filepath is None) == (users is None):
@@ -59,7 +59,7 @@ PluginClass = HttpBasicAuth
 
 
 def basic_credentials(header: str) -> tuple[str, str] | None:
-    """Return user and password of an `Authorization: Basic` header; None when it is none. A password may hold colons."""
+    """Return user and password of an `Authorization: Basic` header, None of others. A password may hold colons."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None

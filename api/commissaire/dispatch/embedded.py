@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -45,11 +46,11 @@ class EmbeddedDispatcher:
         """See `Dispatcher.claim`."""
         with self._news:
             seen = self._generation
-        claimed = self._claim(kinds)
+        claimed, due_in = self._claim(kinds)
         if claimed is None:
             with self._news:
-                self._news.wait_for(lambda: self._generation != seen, wait_seconds)
-            claimed = self._claim(kinds)
+                self._news.wait_for(lambda: self._generation != seen, min(wait_seconds, due_in))
+            claimed, _ = self._claim(kinds)
         return claimed
 
     def heartbeat(self) -> list[int]:
@@ -105,17 +106,25 @@ class EmbeddedDispatcher:
                 add_event(session, operation, operation.message)
             return [operation.id for operation in orphans if operation.id is not None]
 
-    def _claim(self, kinds: tuple[str, ...]) -> int | None:
+    def _claim(self, kinds: tuple[str, ...]) -> tuple[int | None, float]:
+        """Return the operation that is ours now, or None and in how many seconds one will be due."""
         wanted = (col(Operation.state) == OperationState.QUEUED, col(Operation.kind).in_(kinds))
         with self._database.read() as session:
-            if session.exec(select(Operation.id).where(*wanted).limit(1)).first() is None:
-                return None
+            times = session.exec(select(Operation.not_before).where(*wanted)).all()
+        due_in = min(((time - now()).total_seconds() if time else 0.0 for time in times), default=math.inf)
+        if due_in > 0:
+            return None, due_in
+        due = or_(col(Operation.not_before).is_(None), col(Operation.not_before) <= now())
         with self._database.write() as session:
             operation = session.exec(
-                select(Operation).where(*wanted).order_by(col(Operation.id)).limit(1).with_for_update(skip_locked=True)
+                select(Operation)
+                .where(*wanted, due)
+                .order_by(col(Operation.id))
+                .limit(1)
+                .with_for_update(skip_locked=True)
             ).first()
             if operation is None:
-                return None
+                return None, 0.0
             operation.state, operation.owner, operation.message = OperationState.RUNNING, self._owner, ""
             operation.attempt += 1
             operation.heartbeat_at = now()
@@ -124,4 +133,4 @@ class EmbeddedDispatcher:
             add_event(
                 session, operation, "running" if operation.attempt == 1 else f"resumed, attempt {operation.attempt}"
             )
-            return operation.id
+            return operation.id, 0.0

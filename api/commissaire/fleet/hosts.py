@@ -103,6 +103,19 @@ def delete_host(session: Session, address: str) -> None:
     session.delete(host)
 
 
+def pin_host_keys(session: Session, known_hosts: list[str]) -> None:
+    """Pin the keys that ssh accepted at its first contact with a host; a host that is pinned already keeps its key."""
+    found: dict[str, list[str]] = {}
+    for line in known_hosts:
+        address, _, key = line.partition(" ")
+        found.setdefault(address, []).append(key)
+    for address, keys in found.items():
+        host = session.exec(select(Host).where(Host.address == address)).first()
+        if host is not None and host.host_key is None:
+            host.host_key = "\n".join(keys)
+            session.add(host)
+
+
 def _cluster(session: Session, name: str | None) -> Cluster | None:
     if not name:
         return None

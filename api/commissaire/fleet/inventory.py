@@ -19,7 +19,7 @@ def group_name(prefix: str, value: str) -> str:
 
 def inventory(session: Session) -> dict[str, Any]:
     """Return all hosts with their variables under `_meta`, and groups by cluster, status and operating system."""
-    clusters = {cluster_id: name for cluster_id, name in session.exec(select(Cluster.id, Cluster.name))}
+    clusters: dict[int | None, str] = dict(session.exec(select(Cluster.id, Cluster.name)).all())
     groups: dict[str, list[str]] = {group_name("cluster", name): [] for name in clusters.values()}
     hostvars: dict[str, dict[str, Any]] = {}
     table = Host.__table__  # type: ignore[attr-defined]

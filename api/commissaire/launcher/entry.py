@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from commissaire.records.event import EventType
+from commissaire.event_type import EventType
 
 MESSAGE_LIMIT = 4000
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

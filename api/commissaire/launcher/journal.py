@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from commissaire.clock import now
 from commissaire.database import Database
+from commissaire.fleet.hosts import pin_host_keys
 from commissaire.launcher.kinds import Effects
 from commissaire.notices import Notices
 from commissaire.records import Event, EventType, OperationHost, OperationHostState
@@ -55,13 +56,17 @@ class Journal:
     def write(self, entries: list[dict[str, Any]]) -> None:
         """Record a batch of entries (`commissaire.launcher.entry`) and what they mean for their hosts."""
         rows = []
+        new_keys: list[str] = []
         for entry in entries:
-            if entry["type"] == "stats":
+            if entry["type"] == "known_hosts":
+                new_keys.extend(entry["lines"])
+            elif entry["type"] == "stats":
                 rows.extend(self._fail_the_rest(entry))
             else:
                 self._apply(entry)
                 rows.append(self._row(entry))
         with self._database.write() as session:
+            pin_host_keys(session, new_keys)
             self._store(session, rows)
         self._notices.publish(self._operation_id)
 

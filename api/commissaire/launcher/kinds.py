@@ -1,4 +1,4 @@
-"""What each kind of operation is: its playbook, the variables it gets, and what its outcome means for a host's record."""
+"""What each kind of operation is: its playbook and variables, and what its outcome means for a host's record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from commissaire.fleet.limits import Limits
 from commissaire.records import Host, HostStatus, Operation, OperationHostState, OperationKind
 
 Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
-"""`effects(session, address, state, phase, message, data)`: called in the transaction that records a host's progress."""
+"""`effects(session, address, state, phase, message, data)`: in the transaction that records a host's progress."""
 
 _FACTS = ("os", "os_version", "os_family", "kernel", "cpus", "memory_kb", "space_bytes")
 

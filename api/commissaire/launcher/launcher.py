@@ -13,7 +13,6 @@ from typing import IO, Any
 
 import orjson
 import structlog
-from sqlmodel import select
 
 from commissaire.clock import now
 from commissaire.database import Database
@@ -21,9 +20,9 @@ from commissaire.fleet.operations import settle
 from commissaire.launcher.job import Job
 from commissaire.launcher.journal import Journal
 from commissaire.launcher.kinds import KINDS
-from commissaire.launcher.plan import Plan, make_plan
+from commissaire.launcher.plan import make_plan
 from commissaire.notices import Notices
-from commissaire.records import EventType, Host, Operation, OperationHostState, OperationState
+from commissaire.records import EventType, Operation, OperationHostState, OperationState
 from commissaire.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -99,7 +98,6 @@ class Launcher:
             if self._stopping and end.get("rc") != 0:
                 self._give_back(operation_id)
                 return
-            self._pin(plan, str(end.get("known_hosts") or ""))
             self._finish(operation_id, journal, end, kind.done)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
@@ -175,22 +173,6 @@ class Launcher:
             operation.message = "interrupted by the server's shutdown; it goes on when the server is back"
             session.add(operation)
         log.info("operation_interrupted", operation_id=operation_id)
-
-    def _pin(self, plan: Plan, known_hosts: str) -> None:
-        """Record the host keys that ssh accepted at its first contact with a host."""
-        found: dict[str, list[str]] = {}
-        for line in known_hosts.splitlines():
-            address, _, key = line.partition(" ")
-            found.setdefault(address, []).append(key)
-        new = {address: found[address] for address in plan.unpinned if address in found}
-        if not new:
-            return
-        with self._database.write() as session:
-            for address, lines in new.items():
-                host = session.exec(select(Host).where(Host.address == address)).first()
-                if host is not None and host.host_key is None:
-                    host.host_key = "\n".join(lines)
-                    session.add(host)
 
 
 def _spawn() -> subprocess.Popen[bytes]:

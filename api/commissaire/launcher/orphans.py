@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 def kill_orphans(data_dir: Path) -> None:
-    """Kill every process of operations that the last server on *data_dir* started; to be called before the next starts."""
+    """Kill every process of the operations that the last server on *data_dir* started."""
     link = data_dir / "runtime"
     if not link.is_symlink():
         return

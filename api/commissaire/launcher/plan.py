@@ -26,7 +26,6 @@ class Plan:
 
     job: Job | None
     unusable: dict[str, str]
-    unpinned: list[str]
     message: str = ""
 
 
@@ -53,9 +52,9 @@ def make_plan(session: Session, vault: Vault, operation: Operation, directory: P
     left = sorted((row for row in rows if row.state in _OPEN), key=lambda row: row.state != OperationHostState.RUNNING)
     limits = limits_left(operation, list(rows))
     if left and limits.max_failures < 0:
-        return Plan(None, {}, [], "more hosts failed than max_failures allows")
+        return Plan(None, {}, "more hosts failed than max_failures allows")
     if left and limits.max_unavailable < 1:
-        return Plan(None, {}, [], "hosts that failed are out of service and hold every place of max_unavailable")
+        return Plan(None, {}, "hosts that failed are out of service and hold every place of max_unavailable")
     return _plan_for(session, vault, operation, [row.address for row in left], limits, directory, runtime)
 
 
@@ -99,8 +98,7 @@ def _plan_for(
         keys=list(private_keys.values()),
         forks=kind.forks(limits),
     )
-    unpinned = [address for address in inventory if not hosts[address][0].host_key]
-    return Plan(job if inventory else None, unusable, unpinned)
+    return Plan(job if inventory else None, unusable)
 
 
 def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, str]]:
@@ -122,13 +120,20 @@ def _key(session: Session, vault: Vault, host: Host) -> PrivateKey:
 
 
 def _common_vars(directory: Path) -> dict[str, Any]:
-    options = [
-        "-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", "IdentitiesOnly=yes", "-o", "PreferredAuthentications=publickey",
-        "-o", f'UserKnownHostsFile="{directory / "known_hosts"}"', "-o", "GlobalKnownHostsFile=none", "-o", "HashKnownHosts=no",
-        "-o", "UpdateHostKeys=no", "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3",
-    ]  # fmt: skip
+    options = {
+        "ControlMaster": "auto",
+        "ControlPersist": "60s",
+        "GlobalKnownHostsFile": "none",
+        "HashKnownHosts": "no",
+        "IdentitiesOnly": "yes",
+        "PreferredAuthentications": "publickey",
+        "ServerAliveCountMax": "3",
+        "ServerAliveInterval": "10",
+        "UpdateHostKeys": "no",
+        "UserKnownHostsFile": f'"{directory / "known_hosts"}"',
+    }
     return {
-        "ansible_ssh_args": shlex.join(options),
+        "ansible_ssh_args": shlex.join(f"-o{name}={value}" for name, value in options.items()),
         "ansible_ssh_common_args": "-o StrictHostKeyChecking=yes",
         "ansible_python_interpreter": "auto_silent",
     }

@@ -38,12 +38,11 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     report = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not end up between the entries
-    line = sys.stdin.buffer.readline()
+    line = _read_line(0)
     if not line:
         return
     job = Job.from_line(line)
-    watch = threading.Thread(target=_kill_all_at_end_of, args=(sys.stdin.buffer,), daemon=True)
-    watch.start()
+    threading.Thread(target=_kill_all_at_end_of, args=(0,), daemon=True).start()
     end: dict[str, Any]
     try:
         end = _run(job, report)
@@ -66,9 +65,14 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
     for key in job.keys:
         (directory / f"{key.name}.pub").write_text(key.public + "\n", encoding="utf-8")
 
+    known_hosts = _KnownHosts(directory / "known_hosts")
+
     def handle(event: dict[str, Any]) -> bool:
         entry = entry_of(event)
         if entry is not None:
+            added = known_hosts.added()
+            if added:
+                _write(report, {"type": "known_hosts", "lines": added})
             _write(report, entry)
         return False  # no file an event
 
@@ -83,8 +87,26 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
         suppress_env_files=True,
         settings={"suppress_output_file": True, "pexpect_timeout": 1},
     )
-    known_hosts = (directory / "known_hosts").read_text(encoding="utf-8")
-    return {"rc": run.rc, "message": "", "known_hosts": known_hosts}
+    return {"rc": run.rc, "message": ""}
+
+
+class _KnownHosts:
+    """The lines that ssh adds to a known_hosts file at its first contact with a host."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+
+    def added(self) -> list[str]:
+        """Return the lines since the last time."""
+        if self._path.stat().st_size == self._size:
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._size)
+            text = file.read()
+        complete = text[: text.rfind(b"\n") + 1]
+        self._size += len(complete)
+        return complete.decode().splitlines()
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -130,10 +152,18 @@ def _start_agent(job: Job, socket: str) -> None:
         )
 
 
-def _kill_all_at_end_of(stream: BinaryIO) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        while stream.read(1):
-            pass
+def _read_line(descriptor: int) -> bytes:
+    chunks = []
+    while chunk := os.read(descriptor, 1 << 20):
+        chunks.append(chunk)
+        if chunk.endswith(b"\n"):
+            break
+    return b"".join(chunks)
+
+
+def _kill_all_at_end_of(descriptor: int) -> None:
+    while os.read(descriptor, 1):
+        pass
     kill_descendants()
 
 

@@ -1,8 +1,9 @@
 """Alembic's environment: it runs on the connection that `Database.migrate` gives it."""
 
-import commissaire.records  # noqa: F401  the tables register themselves
 from alembic import context
 from sqlmodel import SQLModel
+
+import commissaire.records  # noqa: F401  the tables register themselves
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata, render_as_batch=True

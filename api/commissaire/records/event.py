@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer
 from sqlmodel import Field, SQLModel
 
+from commissaire.event_type import EventType
 from commissaire.records.columns import JsonObject, UtcDateTime
-
-
-class EventType(StrEnum):
-    """What an event tells."""
-
-    OPERATION = "operation"  # the operation changed its state
-    CHECKPOINT = "checkpoint"  # a host reached a phase
-    TASK = "task"  # a task changed something on a host
-    FAILED = "failed"  # a task failed on a host
-    UNREACHABLE = "unreachable"  # a host could not be reached
-    WARNING = "warning"  # Ansible said something that belongs to no task
 
 
 class Event(SQLModel, table=True):
@@ -39,3 +28,6 @@ class Event(SQLModel, table=True):
     task: str | None = None
     message: str = ""
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JsonObject)
+
+
+__all__ = ["Event", "EventType"]

@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 from alembic import op
-from commissaire.records.columns import JsonObject, UtcDateTime
 from sqlmodel.sql.sqltypes import AutoString
+
+from commissaire.records.columns import JsonObject, UtcDateTime
 
 revision = "0001"
 down_revision = None
@@ -57,6 +58,7 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", UtcDateTime(), nullable=True),
         sa.Column("cancel_requested_by", AutoString(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("not_before", UtcDateTime(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
