@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.progress import checkpoint
 
 ARGUMENTS = {

@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import Machine
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.progress import checkpoint
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.restart import Restart, RestartError, judge

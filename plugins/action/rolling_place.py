@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ansible import constants as C  # noqa: N812
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import place
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import CommandError, Machine, NoContactError
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile, Record

@@ -37,7 +37,6 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.facts import read_facts
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
-
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.processes import children
 
 if TYPE_CHECKING:
