@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
 SHOWN_CHARACTERS = 400
+NOTICE = re.compile(
+    r"Warning: Permanently added|Shared connection to|IT IS POSSIBLE THAT|Someone could be|It is also possible"
+    r"|Please contact your|Add correct host key"
+)
 CHANGED_KEY = re.compile(r"HOST IDENTIFICATION HAS CHANGED|Host key verification failed", re.IGNORECASE)
 DENIED = re.compile(r"Permission denied|Too many authentication failures", re.IGNORECASE)
 
@@ -99,9 +103,8 @@ class Machine:
 
 def ssh_words(text: str) -> str:
     """Cut ssh's output down to what it has to say: no frames, no notices, one line."""
-    lines = (line.strip() for line in text.splitlines())
-    told = [line for line in lines if line and not re.match(r"@|Warning: Permanently added|Someone could be", line)]
-    words = " ".join(told)
+    lines = (line.strip("@ \t\r") for line in text.splitlines())
+    words = " ".join(line for line in lines if line and not NOTICE.match(line))
     words = re.sub(r"^.*?Failed to connect to the host via ssh:\s*", "", words)
     return words if len(words) <= SHOWN_CHARACTERS else f"{words[:SHOWN_CHARACTERS]}..."
 

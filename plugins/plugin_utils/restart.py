@@ -171,10 +171,7 @@ class Restart:
                 failed_logins += 1
                 time.sleep(min(2.0, 0.05 * 2**failed_logins))
             time.sleep(pause_seconds(elapsed))
-        raise RestartError(
-            f"did not come back within {self.timeout_seconds:g} s after the reboot was ordered: {words}",
-            out_of_service=True,
-        )
+        raise RestartError(f"did not come back within {self.timeout_seconds:g} s: {words}", out_of_service=True)
 
     def _look(self, start: float) -> Answer:
         left = max(1, int(self.timeout_seconds - (time.monotonic() - start)))

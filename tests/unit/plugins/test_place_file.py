@@ -1,0 +1,58 @@
+"""The record that the workers of one play share."""
+
+import multiprocessing
+
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Places, take
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile, Record
+
+
+def test_a_change_is_there_for_the_next_reader(tmp_path):
+    with PlaceFile(str(tmp_path), "play").change() as record:
+        record.places = take(record.places, "a")
+        record.arrived.add(3)
+        record.waiting[4] = 1234
+    with PlaceFile(str(tmp_path), "play").change() as record:
+        assert record == Record(Places(held=frozenset("a")), {3}, {4: 1234})
+
+
+def test_only_a_change_makes_a_new_version(tmp_path):
+    file = PlaceFile(str(tmp_path), "play")
+    assert file.version() is None
+    with file.change() as record:
+        record.arrived.add(1)
+    version = file.version()
+    with file.change():
+        pass
+    assert file.version() == version
+    with file.change() as record:
+        record.arrived.add(2)
+    assert file.version() != version
+
+
+def test_plays_do_not_share_places(tmp_path):
+    with PlaceFile(str(tmp_path), "one").change() as record:
+        record.arrived.add(1)
+    with PlaceFile(str(tmp_path), "other").change() as record:
+        assert record == Record()
+
+
+def test_workers_that_change_it_at_once_lose_nothing(tmp_path):
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_arrive, args=(str(tmp_path), index)) for index in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(10)
+    with PlaceFile(str(tmp_path), "play").change() as record:
+        assert record.arrived == set(range(80))
+
+
+def test_hosts_that_wait_or_are_still_to_come_are_ahead():
+    record = Record(arrived={0, 1, 3}, waiting={1: 10, 3: 11})
+    assert [record.ahead_of(index) for index in (0, 1, 3, 4)] == [0, 0, 2, 3]
+
+
+def _arrive(directory: str, index: int) -> None:
+    for step in range(10):
+        with PlaceFile(directory, "play").change() as record:
+            record.arrived.add(index * 10 + step)
