@@ -89,7 +89,7 @@ def select(rows: list[Row], room: int) -> list[Row]:
 
 def _table(rows: list[Row], now: float) -> Table:
     table = Table.grid(padding=(0, 2), expand=True)
-    for width in ((max(len(row["address"]) for row in rows) if rows else 1), 11, 10):
+    for width in (min(40, max((len(row["address"]) for row in rows), default=1)), 11, 10):
         table.add_column(width=width, no_wrap=True, overflow="ellipsis")
     table.add_column(width=7, justify="right", no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")

@@ -78,7 +78,7 @@ def _table(result: Any) -> str:
 def _rows(items: list[Any]) -> str:
     if not _records(items):
         return "\n".join(_cell(item) for item in items)
-    names = list(dict.fromkeys(key for item in items for key in item))
+    names = sorted(dict.fromkeys(key for item in items for key in item), key="message".__eq__)  # the longest, last
     return _columns(names, [[item.get(name) for name in names] for item in items])
 
 

@@ -109,12 +109,11 @@ def _hints(operation: str) -> str:
 def _report(progress: Progress, now: float) -> None:
     failed = [row for row in progress.hosts.values() if row.get("state") == "failed"]
     for row in failed[:FAILURES_SHOWN]:
-        message = printable(row.get("message") or "no message")
-        say(f"failed: {printable(row['address'])}, {printable(row.get('phase') or 'before its start')}: {message}")
+        say(f"failed: {printable(row['address'])}: {printable(row.get('message') or row.get('phase') or 'no message')}")
     if len(failed) > FAILURES_SHOWN:
         say(f"... and {len(failed) - FAILURES_SHOWN} more: commctl operation show {progress.operation.get('id')}")
     state = str(progress.operation.get("state"))
-    if state != "finished":
+    if state != "finished" and not failed:
         say(f"{state}: {printable(progress.operation.get('message') or 'no message')}")
     say(progress.summary(now))
     if state != "finished":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
 from commissaire.commctl.main import main
 from unit.commctl.server import ScriptedServer
 

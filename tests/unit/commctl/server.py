@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -71,8 +71,10 @@ class ScriptedServer:
         """Answer so; called again for the same path, the answers follow each other and the last one stays."""
         self.answers.setdefault((method, path), []).append((status, body, headers))
 
-    def stream(self, operation: str, *streams: Stream) -> None:
+    def stream(self, operation: str, *streams: Stream, hosts: Iterable[str] = ("10.0.0.1", "10.0.0.2")) -> None:
         """Let the operation's live stream be written by *streams*, one a connection; the last one stays."""
+        rows = [{"address": address, "state": "pending"} for address in hosts]
+        self.answer("GET", f"/api/v1/operations/{operation}/hosts", 200, {"items": rows})
         self.streams[f"/api/v1/operations/{operation}/events/stream"] = list(streams)
 
     @property

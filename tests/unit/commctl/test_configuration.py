@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from unit.commctl.server import ScriptedServer
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
 from commissaire.commctl.main import app
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from commissaire.commctl.events import Event, parse
 from commissaire.commctl.live import select
 from commissaire.commctl.progress import Progress, seconds

@@ -6,13 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from unit.commctl.server import ScriptedServer, problem
 
 if TYPE_CHECKING:
     from unit.commctl.conftest import Run
 
 CLUSTER = {"name": "prod", "status": "ok", "hosts": {"total": 2, "available": 2}, "hostset": ["a", "ü"]}
-HOSTS = [{"address": "10.0.0.1", "status": "active", "cpus": 2}, {"address": "10.0.0.20", "status": None, "os": "日本"}]
+HOSTS = [
+    {"address": "10.0.0.1", "status": "active", "message": "", "cpus": 2},
+    {"address": "10.0.0.20", "status": None, "os": "日本"},
+]
 
 
 def test_results_are_yaml_in_the_servers_order(commctl: Run, server: ScriptedServer) -> None:
@@ -30,9 +34,9 @@ def test_results_can_be_json(commctl: Run, server: ScriptedServer) -> None:
 def test_a_table_has_a_column_a_key(commctl: Run, server: ScriptedServer) -> None:
     server.answer("GET", "/api/v0/hosts", 200, HOSTS)
     assert commctl("host", "list", "-o", "table").out.splitlines() == [
-        "ADDRESS    STATUS  CPUS  OS",
-        "10.0.0.1   active  2     -",
-        "10.0.0.20  -       -     日本",
+        "ADDRESS    STATUS  CPUS  OS    MESSAGE",
+        "10.0.0.1   active  2     -     -",
+        "10.0.0.20  -       -     日本  -",
     ]
 
 
@@ -133,7 +137,7 @@ def test_operation_show_has_the_hosts_and_their_seconds(commctl: Run, server: Sc
     ]
     table = commctl("operation", "show", "7", "-o", "table").out
     assert "counts  total 2, finished 1" in table
-    assert "a        finished  done   -        2.5" in table
+    assert "a        finished  done   2.5      -" in table
 
 
 @pytest.mark.parametrize("arguments", ["cluster", "cluster get", "host list --nonsense", "host list -o xml", "nothing"])
