@@ -1,9 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
+BIN := $(VENV)/bin
 HOSTS ?= 3
 STAMP := $(VENV)/.stamp
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup packages run demo test lint bench lab lab-down dist clean
 
