@@ -158,9 +158,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 return cached["answer"]
             raise AnsibleParserError(f"{url}: {_explain(error, settings['username'])}") from error
         except ValueError as error:
-            raise AnsibleParserError(
-                f"{url} answers with something that is not JSON: is this a Commissaire?"
-            ) from error
+            raise AnsibleParserError(f"{url} does not answer with JSON: is a Commissaire there?") from error
         except Exception as error:  # open_url raises whatever the network and TLS raise
             raise AnsibleParserError(f"{url} can't be reached: {error}; start the server, or set endpoint") from error
         if self.get_option("cache"):

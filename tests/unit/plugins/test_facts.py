@@ -13,21 +13,8 @@ NOTHING = {
     "login": "", "privileged": False, "package_manager": None, "atomic": False, "virtualization": "none",
 }  # fmt: skip
 SECTIONS = [
-    "os_release",
-    "kernel",
-    "hostname",
-    "boot_id",
-    "machine_id",
-    "cpus",
-    "memory",
-    "filesystems",
-    "ostree",
-    "python",
-    "system_state",
-    "privileged",
-    "login",
-    "package_manager",
-    "virtualization",
+    *("os_release", "kernel", "hostname", "boot_id", "machine_id", "cpus", "memory", "filesystems", "ostree", "python"),
+    *("system_state", "privileged", "login", "package_manager", "virtualization"),
 ]
 
 

@@ -93,13 +93,13 @@ def test_limits_are_numbers_or_percentages_rounded_down(max_unavailable, max_fai
     assert read_limits(max_unavailable, max_failures, hosts) == limits
 
 
-@pytest.mark.parametrize("value", [0, "0", "0%", -1, "abc", "120%", 1.5, True, None, "", "%", "1 0", "١"])
+@pytest.mark.parametrize("value", [0, "0", "0%", -1, "abc", "120%", 1.5, True, None, "", "%", "1 0", "\u0661"])
 def test_a_senseless_window_is_refused_by_name(value):
-    with pytest.raises(ValueError, match="max_unavailable is .*give a number from 1 up, or a percentage"):
+    with pytest.raises(ValueError, match=r"max_unavailable is .*give a number from 1 up, or a percentage"):
         read_limits(value, 0, 10)
 
 
 @pytest.mark.parametrize("value", [-1, "abc", "101%", 0.5, False, None])
 def test_a_senseless_budget_is_refused_by_name(value):
-    with pytest.raises(ValueError, match="max_failures is .*give a number from 0 up, or a percentage"):
+    with pytest.raises(ValueError, match=r"max_failures is .*give a number from 0 up, or a percentage"):
         read_limits(1, value, 10)

@@ -87,7 +87,7 @@ def test_a_login_may_be_refused_while_a_machine_starts():
 
 
 def test_a_silent_host_fails_at_first_contact_in_service():
-    with pytest.raises(RestartError, match="can't be reached: ssh: .*No route to host") as caught:
+    with pytest.raises(RestartError, match=r"can't be reached: ssh: .*No route to host") as caught:
         Restart(Paper(AWAY), 60).observe()
     assert not caught.value.out_of_service
 

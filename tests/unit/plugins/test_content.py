@@ -1,0 +1,60 @@
+"""Every playbook and plugin, as Ansible itself reads it: any warning fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+FOLDERS = {"module": "modules", "filter": "filter", "inventory": "inventory"}
+
+
+def run(*command):
+    """Run one of Ansible's commands far from the checkout, and return what it printed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]], cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "playbooks").glob("*.yml"))])
+def test_a_playbook_reads_without_a_warning(name):
+    run("ansible-playbook", "--syntax-check", "-i", "h1,", f"commissaire.fleet.{name}")
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_plugins_document_themselves_with_examples_and_returns(kind):
+    names = [f"commissaire.fleet.{path.stem}" for path in sorted((ROOT / "plugins" / FOLDERS[kind]).glob("*.py"))]
+    documented = json.loads(run("ansible-doc", "--json", "--type", kind, *names))
+    assert list(documented) == names
+    for name in names:
+        assert documented[name]["doc"]["short_description"]
+        assert documented[name]["examples"]
+        assert documented[name]["return"] or kind == "inventory"
+
+
+def test_every_action_is_documented():
+    assert {path.stem for path in (ROOT / "plugins/action").glob("*.py")} == {
+        path.stem for path in (ROOT / "plugins/modules").glob("*.py")
+    }
+
+
+def test_every_role_says_what_it_takes_and_every_default_is_said():
+    yaml = pytest.importorskip("yaml")
+    for role in sorted((ROOT / "roles").iterdir()):
+        specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+        defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
+        assert {name: option["default"] for name, option in specs.items()} == defaults, role.name
+
+
+def test_the_collection_knows_nothing_of_the_api():
+    for path in sorted((ROOT / "plugins").rglob("*.py")):
+        assert "import commissaire" not in path.read_text()
+        assert "from commissaire" not in path.read_text()
