@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
-from commissaire import problems
+from commissaire import openapi, problems
 from commissaire.auth.administrator import write_once
 from commissaire.auth.gate import Gate
 from commissaire.auth.plugin import load
@@ -36,7 +36,6 @@ from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
 from commissaire.vault import Vault
 
 log = structlog.get_logger(__name__)
-MAX_BODY_BYTES = 4 * 1024 * 1024
 _STOP_SECONDS = 15
 
 
@@ -58,21 +57,16 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=MAX_BODY_BYTES,
     )
     app.state.settings = settings
     app.state.database = database
     app.add_middleware(Gate, authenticators=load(plugins), cache_seconds=settings.credential_cache_seconds)
     app.add_middleware(RequestRecorder, database=database, metrics=metrics)
     problems.install(app)
-    v0 = APIRouter(prefix="/api/v0")
-    for module in (clusters, restart, hosts):
-        v0.include_router(module.router)
-    v1 = APIRouter(prefix="/api/v1")
-    for router in (operations.router, stream.router, hosts_v1.router, inventory.router):
-        v1.include_router(router)
-    for router in (v0, v1, health.router, metrics.router()):
-        app.include_router(router)
+    openapi.install(app)
+    for module in (clusters, restart, hosts, operations, stream, hosts_v1, inventory, health):
+        app.include_router(module.router)
+    app.include_router(metrics.router())
     return app
 
 
@@ -105,7 +99,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     recovered = dispatcher.recover()
     if recovered:
         log.warning("operations_recovered", operations=recovered)
-    launcher.warm_up()
+    if settings.workers:
+        launcher.warm_up()
     workers.start()
     log.info(
         "started", database=database.engine.url.render_as_string(hide_password=True), data_dir=str(settings.data_dir)

@@ -30,7 +30,11 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 20, "max_overflow": 30}
         if self.is_sqlite:
-            options = {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}, "pool_size": 20}
+            options = {
+                "connect_args": {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+                "pool_size": 20,
+                "max_overflow": 60,  # more than there are threads: who waits, waits for the write lock
+            }
         self.engine: Engine = create_engine(parsed, json_serializer=_dump, json_deserializer=orjson.loads, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

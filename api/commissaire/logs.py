@@ -19,7 +19,8 @@ def configure(*, debug: bool) -> None:
     """Send everything, the libraries' logs included, to standard error."""
     render: list[structlog.typing.Processor]
     if sys.stderr.isatty():
-        render = [structlog.dev.ConsoleRenderer()]
+        # no rich tracebacks: they show local variables, credentials among them
+        render = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
         render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

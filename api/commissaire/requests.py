@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from urllib.parse import quote
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from commissaire.database import Database
 from commissaire.metrics import Metrics
+from commissaire.problems import unexpected
 from commissaire.records import AuditEntry
 
 log = structlog.get_logger(__name__)
+MAX_BODY_BYTES = 4 * 1024 * 1024
 _READING = ("GET", "HEAD", "OPTIONS")
+_METHODS = (*_READING, "PUT", "POST", "DELETE", "PATCH")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -40,7 +45,7 @@ class RequestRecorder:
         if len(path) > 1 and path.endswith("/"):
             scope["path"] = path[:-1]
         scope.setdefault("state", {}).update(request_id=request_id, user="")
-        status = 500
+        status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -52,17 +57,23 @@ class RequestRecorder:
         begin = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, send_with_id)
+                await self._app(scope, _limited(scope, receive), send_with_id)
+            except Exception:
+                log.exception("unexpected_error", path=scope["path"])
+                if status:
+                    raise
+                await unexpected()(scope, receive, send_with_id)
             finally:
-                await self._record(scope, status, time.perf_counter() - begin)
+                await self._record(scope, status or 500, time.perf_counter() - begin)
 
     async def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "(none)")
-        self._metrics.requests.labels(scope["method"], route, status).observe(seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "(other)"
+        self._metrics.requests.labels(method, route, status).observe(seconds)
         client = scope["client"][0] if scope.get("client") else ""
         entry = AuditEntry(
             who=scope["state"]["user"],
-            what=f"{scope['method']} {scope['path']}"[:1000],
+            what=f"{scope['method']} {quote(scope['path'], safe='/:')}"[:1000],
             client=client,
             outcome=status,
             request_id=scope["state"]["request_id"],
@@ -77,3 +88,20 @@ class RequestRecorder:
     def _audit(self, entry: AuditEntry) -> None:
         with self._database.write() as session:
             session.add(entry)
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """Refuse a body that is too large, when somebody reads it."""
+    announced = Headers(scope=scope).get("content-length", "0")
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        too_large = len(announced) > len(str(MAX_BODY_BYTES)) or int(announced) > MAX_BODY_BYTES
+        message: Message = {} if too_large else await receive()
+        received += len(message.get("body", b""))
+        if too_large or received > MAX_BODY_BYTES:
+            raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        return message
+
+    return receive_limited

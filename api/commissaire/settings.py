@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
 ENVIRONMENT_PREFIX = "COMMISSAIRE_"
@@ -54,7 +56,10 @@ class Settings(BaseModel):
     data_dir: Path = Field(default_factory=default_data_dir, description="Folder for everything the server writes.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
     workers: int = Field(
-        default_factory=lambda: max(2, os.cpu_count() or 1), ge=1, le=64, description="Operations run at the same time."
+        default_factory=lambda: max(2, os.cpu_count() or 1),
+        ge=0,
+        le=64,
+        description="Operations of a kind run at the same time; 0 leaves them to other servers on the same database.",
     )
     credential_cache_seconds: float = Field(
         300,
@@ -67,6 +72,31 @@ class Settings(BaseModel):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else Path.cwd() / value.expanduser()
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            raise ValueError("it is no SQLAlchemy URL, such as postgresql://USER:PASSWORD@HOST/NAME") from None
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError(f"{url.get_backend_name()} is not supported; sqlite and postgresql are")
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("SQLite needs a file: sqlite:////PATH")
+        return value
+
+    @model_validator(mode="after")
+    def _usable_tls(self) -> Settings:
+        for name in ("tls_pemfile", "tls_clientverifyfile"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise ValueError(f"{name}: there is no file {path}")
+        if self.tls_clientverifyfile and not self.tls_pemfile:
+            raise ValueError("tls_clientverifyfile is of no use without tls_pemfile")
+        return self
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -84,7 +114,7 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any], *, enviro
     for name in Settings.model_fields:
         text = environ.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
-            values[name] = json.loads(text) if name == "authentication_plugins" else text
+            values[name] = _json(text, ENVIRONMENT_PREFIX + name.upper()) if name == "authentication_plugins" else text
     values.update(overrides)
     try:
         return Settings(**values)
@@ -94,14 +124,24 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any], *, enviro
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = _json(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise SettingsError(f"{path} is not valid JSON: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8: {error}") from error
     if not isinstance(document, dict):
         raise SettingsError(f"{path} must hold a JSON object")
-    return {key.replace("-", "_"): value for key, value in document.items()}
+    values = {key.replace("-", "_"): value for key, value in document.items()}
+    if len(values) < len(document):
+        raise SettingsError(f"{path} has a setting twice, once with - and once with _")
+    return values
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"{where} is not valid JSON: {error}") from error
 
 
 def _explain(error: ValidationError) -> str:
@@ -111,5 +151,5 @@ def _explain(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown setting {name!r}; known are: {', '.join(sorted(Settings.model_fields))}")
         else:
-            lines.append(f"setting {name!r}: {problem['msg']}")
+            lines.append(f"setting {name!r}: {problem['msg']}" if name else problem["msg"])
     return "; ".join(lines)

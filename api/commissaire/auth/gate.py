@@ -59,7 +59,11 @@ class Gate:
 
     def _ask(self, headers: Headers) -> str | None:
         for authenticator in self._authenticators:
-            user = authenticator.authenticate(headers)
+            try:
+                user = authenticator.authenticate(headers)
+            except Exception:
+                log.exception("authentication_plugin_broke", plugin=type(authenticator).__name__)
+                continue
             if user is not None:
                 return user
         return None
@@ -94,11 +98,12 @@ class _VerifiedCredentials:
             self._users[key] = (time.monotonic() + self._seconds, user)
 
 
+def refusal_status(path: str) -> int:
+    """Return the status of a refusal at *path*."""
+    return 403 if path == "/api/v0" or path.startswith("/api/v0/") else 401
+
+
 def _refusal(path: str) -> ASGIApp:
-    if path.startswith("/api/v0"):
-        return problem(403, "the credentials are missing or wrong")
-    return problem(
-        401,
-        "the credentials are missing or wrong",
-        headers={"WWW-Authenticate": 'Basic realm="commissaire", charset="UTF-8"'},
-    )
+    status = refusal_status(path)
+    challenge = {"WWW-Authenticate": 'Basic realm="commissaire", charset="UTF-8"'} if status == 401 else None
+    return problem(status, "the credentials are missing or wrong", headers=challenge)

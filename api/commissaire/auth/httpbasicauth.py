@@ -26,7 +26,7 @@ class HttpBasicAuth:
         if (filepath is None) == (users is None):
             raise SettingsError("httpbasicauth needs either filepath or users")
         self._path = Path(filepath) if filepath is not None else None
-        self._changed: float | None = None
+        self._seen: tuple[int, ...] = ()
         self._hashes = _hashes(users, "users") if users is not None else {}
         if self._path is not None:
             self._refresh(self._path)
@@ -47,10 +47,11 @@ class HttpBasicAuth:
 
     def _refresh(self, path: Path) -> None:
         try:
-            changed = path.stat().st_mtime
-            if changed != self._changed:
+            status = path.stat()
+            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if seen != self._seen:
                 self._hashes = _hashes(json.loads(path.read_text(encoding="utf-8")), str(path))
-                self._changed = changed
+                self._seen = seen
         except (OSError, ValueError) as error:
             raise SettingsError(f"httpbasicauth can't read users from {path}: {error}") from error
 

@@ -29,12 +29,21 @@ def load(plugins: list[AuthenticationPlugin]) -> list[Authenticator]:
 
 
 def _load_one(name: str, options: dict[str, Any]) -> Authenticator:
-    module = _OWN.get(name.removeprefix(_OLD_PREFIX), name)
+    plugin_class = _plugin_class(name)
     try:
-        authenticator: Authenticator = importlib.import_module(module).PluginClass(**options)
-    except (ImportError, AttributeError) as error:
-        known = ", ".join(sorted(_OWN))
-        raise SettingsError(f"there is no authentication plugin {name}: {error}; Commissaire has: {known}") from error
+        authenticator: Authenticator = plugin_class(**options)
     except TypeError as error:
         raise SettingsError(f"authentication plugin {name} does not take these options: {error}") from error
     return authenticator
+
+
+def _plugin_class(name: str) -> Any:
+    module = _OWN.get(name.removeprefix(_OLD_PREFIX), name)
+    try:
+        return importlib.import_module(module).PluginClass
+    except Exception as error:  # whatever a module of the user's own raises when it is imported
+        known = ", ".join(sorted(_OWN))
+        raise SettingsError(
+            f"there is no authentication plugin {name!r}: {error}; Commissaire has: {known}; "
+            "others are named by a module that can be imported and has a PluginClass"
+        ) from error

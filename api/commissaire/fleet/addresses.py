@@ -10,7 +10,10 @@ import re
 from commissaire.fleet.errors import Invalid, NotFound
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", re.ASCII)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}", re.ASCII)
+_NUMBERS = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}", re.ASCII)
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
 _HOST_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})( .*)?", re.ASCII)
 
@@ -27,16 +30,22 @@ def check_name(name: str) -> str:
 
 
 def check_address(address: str) -> str:
-    """Return an IP address in its canonical form, or a host name as it is.
+    """Return an IP address in its canonical form, or a host name in lower case: one host has one address.
+
+    A name that ends in a number is none: resolvers take `1.2.3` and `2130706433` for IPv4 addresses.
 
     Raises:
         NotFound: it is neither, so no host has it.
     """
     try:
-        return str(ipaddress.ip_address(address))
+        ip = ipaddress.ip_address(address)
+        zone = getattr(ip, "scope_id", None)
+        if zone is None or _ZONE.fullmatch(zone):  # ipaddress takes anything for a zone, newlines too
+            return str(ip)
     except ValueError:
-        if _HOST_NAME.fullmatch(address):
-            return address
+        name = address.lower() if address.isascii() else ""
+        if len(name) <= 253 and _HOST_NAME.fullmatch(name) and not _NUMBERS.fullmatch(name):
+            return name
     raise NotFound(f"{address!r} is neither an IP address nor a host name")
 
 

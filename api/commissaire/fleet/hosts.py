@@ -94,11 +94,12 @@ def delete_host(session: Session, address: str) -> None:
     busy = session.exec(
         select(Operation)
         .join(OperationHost, col(OperationHost.operation_id) == col(Operation.id))
-        .where(OperationHost.address == address, OperationHost.state == OperationHostState.RUNNING)
+        .where(OperationHost.address == address)
+        .where(col(OperationHost.state).in_((OperationHostState.PENDING, OperationHostState.RUNNING)))
         .where(Operation.state == OperationState.RUNNING, Operation.kind != OperationKind.BOOTSTRAP)
     ).first()
     if busy is not None:
-        raise Conflict(f"operation {busy.id} ({busy.kind}) is working on host {address}; cancel it or wait for its end")
+        raise Conflict(f"operation {busy.id} ({busy.kind}) works on host {address}; cancel it or wait for its end")
     Vault.forget(session, secret_owner(host))
     session.delete(host)
 

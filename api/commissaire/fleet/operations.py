@@ -71,6 +71,7 @@ def request_restart(
         Invalid: the parameters can't be used.
     """
     checked = check_restart_parameters(parameters)
+    session.exec(select(Cluster.id).where(Cluster.id == cluster.id).with_for_update()).one()  # two at once: one waits
     key = f"cluster/{cluster.name}"
     running = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()
     if running is not None:
@@ -200,6 +201,8 @@ def request_cancel(session: Session, operation: Operation, requester: Requester)
                 row.state, row.message = OperationHostState.CANCELLED, "cancelled in this phase"
             elif row.state == OperationHostState.PENDING:
                 row.state, row.message = OperationHostState.NOT_STARTED, "cancelled before its turn"
+        if operation.kind == OperationKind.BOOTSTRAP:
+            _give_up_on_hosts(session, operation)
         settle(session, operation, OperationState.CANCELLED, f"cancelled by {requester.name} before it ran")
 
 
@@ -230,6 +233,15 @@ def _record(session: Session, operation: Operation, requester: Requester) -> Non
     session.add(operation)
     session.flush()
     add_event(session, operation, f"{operation.kind} asked for by {requester.name}")
+
+
+def _give_up_on_hosts(session: Session, bootstrap: Operation) -> None:
+    """Nobody looks at these hosts any more, and their records say so."""
+    addresses = select(OperationHost.address).where(OperationHost.operation_id == bootstrap.id)
+    for host in session.exec(select(Host).where(col(Host.address).in_(addresses))):
+        if host.status in (HostStatus.INVESTIGATING, HostStatus.BOOTSTRAPPING):
+            host.status, host.message = HostStatus.FAILED, f"bootstrap {bootstrap.id} was cancelled before it ran"
+            session.add(host)
 
 
 def _restart_row(host: Host) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from commissaire.clock import naive_iso
 from commissaire.fleet.errors import Invalid
 from commissaire.records import Cluster, Host, Operation, OperationState
+from commissaire.routes.text import Text
 
 _STATUS = {
     OperationState.QUEUED: "in_process",
@@ -22,16 +23,16 @@ _STATUS = {
 class ClusterWanted(BaseModel):
     """PUT of a cluster."""
 
-    name: StrictStr | None = None
-    network: StrictStr | None = Field(None, description="Name of the network; left out it is `default`.")
-    container_manager: StrictStr | None = Field(None, description='Name of the container manager; `""` is none.')
+    name: Text | None = None
+    network: Text | None = Field(None, description="Name of the network; left out it is `default`.")
+    container_manager: Text | None = Field(None, description='Name of the container manager; `""` is none.')
 
 
 class MembersWanted(BaseModel):
     """PUT of a cluster's members: a comparison of sets."""
 
-    old: list[StrictStr]
-    new: list[StrictStr]
+    old: list[Text]
+    new: list[Text]
 
 
 class RestartWanted(BaseModel):
@@ -54,11 +55,11 @@ class HostWanted(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    address: StrictStr | None = None
+    address: Text | None = None
     ssh_priv_key: StrictStr | None = Field(None, description="The private key, base64 encoded without newlines.")
-    remote_user: StrictStr | None = Field(None, description="User that ssh connects as. Default root.")
-    cluster: StrictStr | None = Field(None, description="Name of the cluster it becomes a member of.")
-    source: StrictStr | None = Field(None, description="External source for host information.")
+    remote_user: Text | None = Field(None, description="User that ssh connects as. Default root.")
+    cluster: Text | None = Field(None, description="Name of the cluster it becomes a member of.")
+    source: Text | None = Field(None, description="External source for host information.")
     ssh_host_key: StrictStr | None = Field(
         None, description="The host's own public key; without it, the first one that it shows is pinned."
     )

@@ -20,12 +20,14 @@ from commissaire.routes.v0.bodies import (
     MembersWanted,
     check_repeated,
 )
+from commissaire.routes.v0.json_route import JsonRoute
 from commissaire.services import Parts
 
-router = APIRouter(tags=["clusters"])
+router = APIRouter(prefix="/api/v0", tags=["clusters"], route_class=JsonRoute)
 
 
 @router.get("/clusters")
+@router.get("/cluster", include_in_schema=False)  # as the documents' heading has it
 def list_clusters(parts: Parts) -> list[str]:
     """Return all clusters' names."""
     with parts.database.read() as session:

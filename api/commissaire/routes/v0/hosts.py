@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlmodel import col, select
 
 from commissaire.clock import naive_iso
@@ -23,9 +23,10 @@ from commissaire.routes.v0.bodies import (
     check_repeated,
     host_fields,
 )
+from commissaire.routes.v0.json_route import JsonRoute
 from commissaire.services import Asker, Parts
 
-router = APIRouter(tags=["hosts"])
+router = APIRouter(prefix="/api/v0", tags=["hosts"], route_class=JsonRoute)
 
 
 @router.get("/hosts", response_model=list[HostShown])
@@ -50,12 +51,14 @@ def get_host(address: str, parts: Parts) -> HostShown:
 @router.put("/host/{address}", status_code=201, responses=responses(400, 404, 409))
 def put_host(address: str, parts: Parts, asker: Asker, body: HostWanted | None = None) -> HostShown:
     """Record a host; it is investigated and bootstrapped in the background. The same again changes nothing."""
-    wanted = _checked(address, body or HostWanted())
-    with parts.database.write() as session:
-        host, new = hosts.put_host(session, parts.vault, wanted)
-        if new:
-            parts.dispatcher.enqueue(session, request_bootstrap(session, host, asker))
-        return HostShown.of(host)
+    return _put(_checked(address, body or HostWanted()), parts, asker)
+
+
+@router.put("/host", status_code=201, responses=responses(400, 404, 409))
+def put_calling_host(request: Request, parts: Parts, asker: Asker, body: HostWanted | None = None) -> HostShown:
+    """Record the host that sends this request, for its boot script; `address` in the body names another one."""
+    wanted = body or HostWanted()
+    return _put(_checked(wanted.address or _caller(request), wanted), parts, asker)
 
 
 @router.delete("/host/{address}", responses=responses(404, 409))
@@ -76,6 +79,19 @@ def get_host_status(address: str, parts: Parts) -> HostStatusShown:
             host=HostStatusOfHost(last_check=naive_iso(host.last_check) or "", status=host.status),
             container_manager={},
         )
+
+
+def _put(wanted: HostRequest, parts: Parts, asker: Asker) -> HostShown:
+    with parts.database.write() as session:
+        host, new = hosts.put_host(session, parts.vault, wanted)
+        if new:
+            parts.dispatcher.enqueue(session, request_bootstrap(session, host, asker))
+        return HostShown.of(host)
+
+
+def _caller(request: Request) -> str:
+    """Return the client's address; an IPv4 client of a socket that takes both comes as `::ffff:10.0.0.1`."""
+    return request.client.host.removeprefix("::ffff:") if request.client else ""
 
 
 def _checked(in_url: str, wanted: HostWanted) -> HostRequest:

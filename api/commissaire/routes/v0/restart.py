@@ -12,9 +12,10 @@ from commissaire.fleet.operations import hosts_of, latest_of_cluster, request_re
 from commissaire.problems import responses
 from commissaire.records import Host, Operation, OperationHostState, OperationKind
 from commissaire.routes.v0.bodies import HostShown, RestartShown, RestartWanted
+from commissaire.routes.v0.json_route import JsonRoute
 from commissaire.services import Asker, Parts
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(prefix="/api/v0", tags=["operations"], route_class=JsonRoute)
 
 
 @router.get("/cluster/{name}/restart", responses=responses(404))

@@ -18,6 +18,7 @@ from commissaire.records import (
     OperationKind,
     OperationState,
 )
+from commissaire.routes.text import Text
 
 
 class _Request(BaseModel):
@@ -40,7 +41,7 @@ class OperationWanted(_Request):
     """POST of an operation."""
 
     kind: Literal[OperationKind.RESTART]
-    cluster: StrictStr
+    cluster: Text
     parameters: RestartParameters = Field(default_factory=RestartParameters)
 
 

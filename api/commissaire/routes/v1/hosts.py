@@ -17,7 +17,7 @@ from commissaire.routes.v1.bodies import HostDetail, HostKeyWanted, HostPage, Op
 from commissaire.routes.v1.operations import show
 from commissaire.services import Asker, Parts
 
-router = APIRouter(prefix="/hosts", tags=["hosts"])
+router = APIRouter(prefix="/api/v1/hosts", tags=["hosts"])
 
 
 @router.get("", responses=responses(400, 404))

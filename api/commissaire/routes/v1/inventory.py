@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Response
 from commissaire.fleet.inventory import inventory
 from commissaire.services import Parts
 
-router = APIRouter(prefix="/inventory", tags=["inventory"])
+router = APIRouter(prefix="/api/v1/inventory", tags=["inventory"])
 
 
 @router.get("", response_model=dict[str, Any], responses={304: {"description": "The inventory is the one you have"}})
@@ -20,6 +20,7 @@ def get(parts: Parts, if_none_match: Annotated[str | None, Header()] = None) -> 
     with parts.database.read() as session:
         body = orjson.dumps(inventory(session))
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    if if_none_match is not None and etag in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
+    known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    if etag in known or "*" in known:
         return Response(status_code=304, headers={"ETag": etag})
     return Response(body, media_type="application/json", headers={"ETag": etag})

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlmodel import Session, col, select
 
+from commissaire.fleet.addresses import check_address
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.operations import (
     count_hosts,
@@ -29,13 +30,13 @@ from commissaire.routes.v1.bodies import (
 )
 from commissaire.services import Asker, Parts
 
-router = APIRouter(prefix="/operations", tags=["operations"])
+router = APIRouter(prefix="/api/v1/operations", tags=["operations"])
 
 LARGEST_ID = 2**31 - 1
 OperationId = Annotated[int, Query(ge=1, le=LARGEST_ID)]
 
 
-@router.get("", responses=responses(400))
+@router.get("", responses=responses(400, 404))
 def list_all(
     parts: Parts,
     kind: OperationKind | None = None,
@@ -46,9 +47,10 @@ def list_all(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> OperationPage:
     """Return operations, newest first."""
+    address = check_address(host) if host is not None else None
     with parts.database.read() as session:
         found = list_operations(
-            session, kind=kind, cluster=cluster, state=state, host=host, before=before, limit=limit + 1
+            session, kind=kind, cluster=cluster, state=state, host=address, before=before, limit=limit + 1
         )
         counts = count_hosts(session, [operation.id or 0 for operation in found])
     shown = [OperationShown.of(operation, counts[operation.id or 0]) for operation in found[:limit]]

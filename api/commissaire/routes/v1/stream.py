@@ -18,7 +18,7 @@ from commissaire.routes.v1.bodies import EventShown, OperationHostShown, Operati
 from commissaire.routes.v1.operations import find, show
 from commissaire.services import Parts
 
-router = APIRouter(prefix="/operations", tags=["operations"])
+router = APIRouter(prefix="/api/v1/operations", tags=["operations"])
 
 _BATCH = 500
 _LOOK_AGAIN_SECONDS = 1.0

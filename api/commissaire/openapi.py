@@ -1,0 +1,56 @@
+"""The OpenAPI document, made true: what FastAPI can't know of the answers that every route shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from commissaire.auth.gate import OPEN_PATHS, refusal_status
+from commissaire.problems import Problem, responses
+
+_SCHEMA = "#/components/schemas/{model}"
+
+
+def install(app: FastAPI) -> None:
+    """Let *app* describe itself by `document`, made at the first request for it."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of *app*, with its problems and its authentication."""
+    described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = described["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):  # bad input is a problem document with 400 or 404 here
+        schemas.pop(unused, None)
+    problem = Problem.model_json_schema(ref_template=_SCHEMA)
+    schemas |= {**problem.pop("$defs"), "Problem": problem}
+    described["components"]["securitySchemes"] = {"basic": {"type": "http", "scheme": "basic"}}
+    described["security"] = [{"basic": []}]
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            _complete(path, operation)
+    return described
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    answers.pop("422", None)
+    statuses = [500]
+    if path != "/healthz":
+        statuses.append(503)
+    if path in OPEN_PATHS:
+        operation["security"] = []
+    else:
+        statuses.append(refusal_status(path))
+    if "requestBody" in operation:
+        statuses.append(413)
+    for status, answer in responses(*statuses).items():
+        answers.setdefault(str(status), answer)
