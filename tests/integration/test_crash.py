@@ -6,24 +6,23 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 from lab import Lab
 
-from .controller import Controller
+from .controller import BIN, Controller
 
 pytestmark = pytest.mark.integration
 
 RECOVERY_SECONDS = 15
 
 
-@pytest.fixture
-def controller(lab: Lab, tmp_path: Path) -> Iterator[Controller]:
-    """A server of the test's own that knows the lab's machines as cluster `web`."""
-    with Controller(lab, tmp_path) as controller:
+@pytest.fixture(scope="module")
+def controller(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    """A server that knows the lab's machines as cluster `web`; each test leaves one running."""
+    with Controller(lab, tmp_path_factory.mktemp("controller")) as controller:
         controller.add_hosts("web")
         yield controller
 
@@ -98,7 +97,7 @@ def test_a_server_that_is_told_to_stop_gives_its_operation_back(controller: Cont
 
 def test_a_second_server_on_the_same_data_folder_refuses_to_start(controller: Controller) -> None:
     second = controller.lab.run(
-        ["commissaire-server", "--data-dir", str(controller.data_dir), "--listen-port", "8001"],
+        [str(BIN / "commissaire-server"), "--data-dir", str(controller.data_dir), "--listen-port", "8001"],
         env={"PATH": os.environ["PATH"], "HOME": str(controller.home)},
         capture_output=True,
         text=True,
