@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.fleet.hosts import pin_host_keys
-from commissaire.launcher.kinds import Effects
+from commissaire.launcher.kinds import Effects, with_phase
 from commissaire.notices import Notices
 from commissaire.records import Event, EventType, OperationHost, OperationHostState
 
@@ -98,10 +98,10 @@ class Journal:
         return {str(state): number for state, number in counts.items()}
 
     def first_failure(self) -> str | None:
-        """Return `ADDRESS (PHASE): MESSAGE` of a host that failed, None when none did."""
+        """Return which host failed first in its order, in which phase and why; None when none did."""
         for address, host in self._hosts.items():
             if host.state == OperationHostState.FAILED:
-                return f"{address} ({host.phase or 'before its first phase'}): {host.message}"
+                return f"{address}: {with_phase(host.phase, host.message)}"
         return None
 
     def _load(self) -> dict[str, _Progress]:

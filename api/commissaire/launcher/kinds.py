@@ -16,18 +16,30 @@ from commissaire.records import Host, HostStatus, Operation, OperationHostState,
 Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 """`effects(session, address, state, phase, message, data)`: in the transaction that records a host's progress."""
 
+REBOOT_TIMEOUT = "reboot_timeout_seconds"
+DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
+
 _FACTS = ("os", "os_version", "os_family", "kernel", "cpus", "memory_kb", "space_bytes")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of operation. `extra_vars` and `forks` are given the operation and the limits that are left."""
+    """One kind of operation. `extra_vars` and `forks` are given the operation and the limits that are left.
+
+    `interrupted_vars` are for hosts that an earlier attempt left half-way. `done` is what was done to a host.
+    """
 
     playbook: str
     extra_vars: Callable[[Operation, Limits], dict[str, Any]]
     forks: Callable[[Limits], int]
     effects: Effects
     done: str
+    interrupted_vars: Callable[[Operation], dict[str, Any]] = lambda operation: {}
+
+
+def with_phase(phase: str, message: str) -> str:
+    """Put the phase before the message, unless the playbook has done so."""
+    return message if not phase or message.startswith(f"{phase}: ") else f"{phase}: {message}"
 
 
 def _restart_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
@@ -36,9 +48,14 @@ def _restart_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
         "max_failures": limits.max_failures,
         "operation_id": f"{operation.id}-{operation.created_at.timestamp():.6f}",
     }
-    if "reboot_timeout_seconds" in operation.parameters:
-        variables["reboot_timeout_seconds"] = operation.parameters["reboot_timeout_seconds"]
+    if REBOOT_TIMEOUT in operation.parameters:
+        variables[REBOOT_TIMEOUT] = operation.parameters[REBOOT_TIMEOUT]
     return variables
+
+
+def _interrupted_restart_vars(operation: Operation) -> dict[str, Any]:
+    """Wait for such a host as for one that reboots: it may be in the middle of that."""
+    return {"contact_timeout_seconds": operation.parameters.get(REBOOT_TIMEOUT, DEFAULT_REBOOT_TIMEOUT_SECONDS)}
 
 
 def _restarted(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
@@ -48,7 +65,7 @@ def _restarted(session: Session, address: str, state: str, phase: str, message: 
     if state == OperationHostState.FINISHED:
         _came_up(host)
     elif state == OperationHostState.FAILED:
-        host.status, host.message = HostStatus.FAILED, f"restart, {phase or 'before its first phase'}: {message}"
+        host.status, host.message = HostStatus.FAILED, f"restart: {with_phase(phase, message)}"
 
 
 def _bootstrapped(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
@@ -66,7 +83,7 @@ def _bootstrapped(session: Session, address: str, state: str, phase: str, messag
     if state == OperationHostState.FINISHED:
         _came_up(host)
     elif state not in (OperationHostState.RUNNING, OperationHostState.PENDING):
-        host.status, host.message = HostStatus.FAILED, f"bootstrap, {phase or 'before its first phase'}: {message}"
+        host.status, host.message = HostStatus.FAILED, f"bootstrap: {with_phase(phase, message)}"
 
 
 def _came_up(host: Host) -> None:
@@ -93,5 +110,6 @@ KINDS: dict[str, Kind] = {
         forks=lambda limits: min(limits.max_unavailable + 1, 50),
         effects=_restarted,
         done="restarted",
+        interrupted_vars=_interrupted_restart_vars,
     ),
 }

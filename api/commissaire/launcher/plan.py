@@ -55,24 +55,26 @@ def make_plan(session: Session, vault: Vault, operation: Operation, directory: P
         return Plan(None, {}, "more hosts failed than max_failures allows")
     if left and limits.max_unavailable < 1:
         return Plan(None, {}, "hosts that failed are out of service and hold every place of max_unavailable")
-    return _plan_for(session, vault, operation, [row.address for row in left], limits, directory, runtime)
+    return _plan_for(session, vault, operation, left, limits, directory, runtime)
 
 
 def _plan_for(
     session: Session,
     vault: Vault,
     operation: Operation,
-    addresses: list[str],
+    rows: list[OperationHost],
     limits: Limits,
     directory: Path,
     runtime: Path,
 ) -> Plan:
-    hosts = _hosts(session, addresses)
+    kind = KINDS[operation.kind]
+    hosts = _hosts(session, [row.address for row in rows])
     unusable: dict[str, str] = {}
     inventory: dict[str, Any] = {}
     private_keys: dict[str, PrivateKey] = {}
     pinned: list[str] = []
-    for address in addresses:
+    for row in rows:
+        address = row.address
         if address not in hosts:
             unusable[address] = "the host was deleted before its turn"
             continue
@@ -84,9 +86,10 @@ def _plan_for(
             continue
         private_keys[key.name] = key
         inventory[address] = _host_vars(host, cluster, directory / f"{key.name}.pub")
+        if row.state == OperationHostState.RUNNING:
+            inventory[address].update(kind.interrupted_vars(operation))
         if host.host_key:
             pinned.extend(f"{address} {line}" for line in host.host_key.splitlines())
-    kind = KINDS[operation.kind]
     job = Job(
         operation_id=operation.id or 0,
         playbook=kind.playbook,
