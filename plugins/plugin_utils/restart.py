@@ -20,6 +20,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import (
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.ssh_port import SshPort, ssh_port
 
 CONTACT_SECONDS = 30.0  # for one exchange with a host that is up
+GREETING_SECONDS = 2.0  # for an sshd that is up
 DENIED_SECONDS = 30.0  # a login may be refused while a machine still starts (nologin, homes not mounted)
 FIRST_LOGIN_SECONDS = 1.0  # into a machine whose port never fell silent
 MARKER = "/var/lib/commissaire/restart.json"
@@ -102,7 +103,10 @@ class Restart:
     def observe(self, contact_timeout_seconds: float = 0) -> Observation:
         """Read what a restart must know; try a silent host again for `contact_timeout_seconds`."""
         start = time.monotonic()
+        port = ssh_port(self.machine)
         while True:
+            if port and port.complaint(GREETING_SECONDS):
+                self.machine.hang_up()  # a kept connection into a dead machine is silent; a new one says what is wrong
             try:
                 answer = self.machine.ask(OBSERVE, CONTACT_SECONDS)
                 break

@@ -35,13 +35,16 @@ class Outcome:
 
 
 def run_playbook(
-    lab: Lab, name: str, *arguments: str, user: str = "root", become: bool | None = None, **variables: Any
+    lab: Lab, name: str, *arguments: str, user: str = "root", become: bool = True, **variables: Any
 ) -> Outcome:
-    """Run `commissaire.fleet.<name>` with Ansible's default configuration, from the root folder."""
+    """Run `commissaire.fleet.<name>` with Ansible's default configuration, from the root folder.
+
+    With `become=False` the inventory says nothing about sudo, and the roles must find out by themselves.
+    """
     inventory = lab.inventory(lab.directory / f"hosts-{user}.yml", user=user)
-    if become is not None:
+    if not become:
         content = json.loads(inventory.read_text())
-        content["all"]["vars"]["ansible_become"] = become
+        del content["all"]["vars"]["ansible_become"]
         inventory.write_text(json.dumps(content))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl", "ANSIBLE_TIMEOUT": "4"}
