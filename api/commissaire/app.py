@@ -37,6 +37,8 @@ from commissaire.vault import Vault
 
 log = structlog.get_logger(__name__)
 _STOP_SECONDS = 15
+_SOCKET_PARENT_LENGTH = 40
+"""A Unix socket's path has 107 bytes; below this folder ours add up to 65."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -141,7 +143,11 @@ def _owner(data_dir: Path) -> str:
 
 def _runtime_directory(data_dir: Path) -> Path:
     """Make a folder for sockets, whose paths must be short; a link in the data folder leads to it."""
-    runtime = Path(tempfile.mkdtemp(prefix="commissaire-"))
+    candidates = (os.environ.get("XDG_RUNTIME_DIR", ""), "/run" if os.geteuid() == 0 else "", tempfile.gettempdir())
+    parent = next(
+        (path for path in candidates if path and len(path) <= _SOCKET_PARENT_LENGTH and os.access(path, os.W_OK)), "/tmp"
+    )
+    runtime = Path(tempfile.mkdtemp(prefix="commissaire-", dir=parent))
     link = data_dir / "runtime"
     link.unlink(missing_ok=True)
     link.symlink_to(runtime)

@@ -91,7 +91,7 @@ def test_a_server_that_is_told_to_stop_gives_its_operation_back(controller: Cont
 
     controller.start()
     shown = controller.ended(operation)
-    assert (shown["state"], shown["attempt"]) == ("finished", 2)
+    assert (shown["state"], shown["attempt"]) == ("finished", 2), shown
     assert [len(host.boots()) - len(before[host.name]) for host in controller.lab.hosts] == [1, 1, 1]
 
 

@@ -65,7 +65,7 @@ def test_keys_and_passwords_appear_nowhere(controller: Controller, tmp_path: Pat
     lines = [line for line in private.splitlines() if "PRIVATE KEY" not in line and len(line) > 40]
     needles = [text.encode() for text in (*lines, encoded[:60], encoded[60:160], password)]
     commctl_configuration = controller.home / ".commissaire.json"
-    search = Search(needles, [tmp_path, Path("/tmp"), Path("/dev/shm")], [commctl_configuration, controller.log])
+    search = Search(needles, [tmp_path, Path("/dev/shm")], [commctl_configuration, controller.log])
     answers = []
     search.start()
     try:
