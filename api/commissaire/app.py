@@ -144,9 +144,8 @@ def _owner(data_dir: Path) -> str:
 def _runtime_directory(data_dir: Path) -> Path:
     """Make a folder for sockets, whose paths must be short; a link in the data folder leads to it."""
     candidates = (os.environ.get("XDG_RUNTIME_DIR", ""), "/run" if os.geteuid() == 0 else "", tempfile.gettempdir())
-    parent = next(
-        (path for path in candidates if path and len(path) <= _SOCKET_PARENT_LENGTH and os.access(path, os.W_OK)), "/tmp"
-    )
+    short = (path for path in candidates if path and len(path) <= _SOCKET_PARENT_LENGTH)
+    parent = next((path for path in short if os.access(path, os.W_OK)), None)
     runtime = Path(tempfile.mkdtemp(prefix="commissaire-", dir=parent))
     link = data_dir / "runtime"
     link.unlink(missing_ok=True)
