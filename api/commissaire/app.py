@@ -98,7 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     dispatcher.on_cancel(launcher.cancel)
     workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
     app.state.services = services = Services(settings, database, vault, notices, dispatcher)
-    recovered = dispatcher.recover()
+    recovered = dispatcher.recover(at_start=True)
     if recovered:
         log.warning("operations_recovered", operations=recovered)
     if settings.workers:
@@ -112,8 +112,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         services.stopping = True
         notices.publish_all()
+        workers.stop_claiming()
         launcher.stop()
-        workers.stop(_STOP_SECONDS)
+        workers.join(_STOP_SECONDS)
         database.close()
         shutil.rmtree(runtime, ignore_errors=True)
         (settings.data_dir / "runtime").unlink(missing_ok=True)

@@ -18,11 +18,11 @@ class Dispatcher(Protocol):
     def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> int | None:
         """Take the oldest queued operation of one of *kinds* for this process; wait for one; None when none came."""
 
-    def heartbeat(self) -> list[int]:
-        """Say that this process is alive and has its operations; return those whose cancellation was asked for."""
+    def heartbeat(self, operation_ids: set[int]) -> list[int]:
+        """Say that this process works on these operations; return those whose cancellation was asked for."""
 
     def cancel(self, operation_id: int) -> None:
         """Tell the process that has the operation to look at its cancellation soon."""
 
-    def recover(self) -> list[int]:
-        """Queue again what vanished processes had; return the operations' ids."""
+    def recover(self, *, at_start: bool) -> list[int]:
+        """Queue again what nobody works on any more, at the start all that this owner had; return the operations' ids."""

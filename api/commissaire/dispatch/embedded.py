@@ -53,42 +53,34 @@ class EmbeddedDispatcher:
             claimed, _ = self._claim(kinds)
         return claimed
 
-    def heartbeat(self) -> list[int]:
+    def heartbeat(self, operation_ids: set[int]) -> list[int]:
         """See `Dispatcher.heartbeat`."""
-        mine = (col(Operation.owner) == self._owner, col(Operation.state) == OperationState.RUNNING)
-        with self._database.read() as session:
-            if session.exec(select(Operation.id).where(*mine).limit(1)).first() is None:
-                return []
+        if not operation_ids:
+            return []
+        mine = (
+            col(Operation.id).in_(operation_ids),
+            col(Operation.owner) == self._owner,
+            col(Operation.state) == OperationState.RUNNING,
+        )
         with self._database.write() as session:
             session.exec(update(Operation).where(*mine).values(heartbeat_at=now()))
-            return [
-                operation_id
-                for operation_id in session.exec(
-                    select(Operation.id).where(*mine, col(Operation.cancel_requested_by).is_not(None))
-                )
-                if operation_id is not None
-            ]
+            found = session.exec(select(Operation.id).where(*mine, col(Operation.cancel_requested_by).is_not(None)))
+            return [operation_id for operation_id in found if operation_id is not None]
 
     def cancel(self, operation_id: int) -> None:
         """See `Dispatcher.cancel`."""
         self._cancel(operation_id)
 
-    def recover(self) -> list[int]:
+    def recover(self, *, at_start: bool) -> list[int]:
         """See `Dispatcher.recover`."""
-        return self._requeue(or_(col(Operation.owner) == self._owner, self._expired()))
-
-    def recover_expired(self) -> list[int]:
-        """Queue again what servers with other data folders had, when their heartbeat has stopped."""
-        return self._requeue(self._expired() & (col(Operation.owner) != self._owner))
+        expired = col(Operation.heartbeat_at) < now() - timedelta(seconds=EXPIRY_SECONDS)
+        return self._requeue(or_(col(Operation.owner) == self._owner, expired) if at_start else expired)
 
     def wake(self) -> None:
         """Let waiting workers look again."""
         with self._news:
             self._generation += 1
             self._news.notify_all()
-
-    def _expired(self) -> ColumnElement[bool]:
-        return col(Operation.heartbeat_at) < now() - timedelta(seconds=EXPIRY_SECONDS)
 
     def _requeue(self, which: ColumnElement[bool]) -> list[int]:
         with self._database.read() as session:

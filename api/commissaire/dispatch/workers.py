@@ -33,6 +33,7 @@ class Workers:
         self._run = run
         self._cancel = cancel
         self._stopping = threading.Event()
+        self._active: set[int] = set()
         self._threads = [
             threading.Thread(target=self._work, args=(lane,), name=f"{lane[0]}-{number}", daemon=True)
             for lane in LANES
@@ -45,10 +46,13 @@ class Workers:
         for thread in [*self._threads, self._pulse]:
             thread.start()
 
-    def stop(self, timeout_seconds: float) -> None:
-        """Claim nothing more, and wait until what runs has been put back or ended."""
+    def stop_claiming(self) -> None:
+        """Claim nothing more: what is put back to the queue stays there."""
         self._stopping.set()
         self._dispatcher.wake()
+
+    def join(self, timeout_seconds: float) -> None:
+        """Wait until what runs has been put back or has ended."""
         for thread in [*self._threads, self._pulse]:
             thread.join(timeout_seconds)
 
@@ -60,14 +64,26 @@ class Workers:
                 log.error("claim_failed", error=str(error))
                 self._stopping.wait(_CLAIM_WAIT_SECONDS)
                 continue
-            if operation_id is not None:
-                self._run(operation_id)
+            if operation_id is not None:  # also when stopping: the launcher puts it back
+                self._work_on(operation_id)
+
+    def _work_on(self, operation_id: int) -> None:
+        self._active.add(operation_id)
+        try:
+            self._run(operation_id)
+        except SQLAlchemyError as error:  # its heartbeat stops, and with the database back it is taken up again
+            log.error("operation_lost_its_database", operation_id=operation_id, error=str(error))
+        finally:
+            self._active.discard(operation_id)
 
     def _beat(self) -> None:
         while not self._stopping.wait(HEARTBEAT_SECONDS):
             try:
-                for operation_id in self._dispatcher.heartbeat():
+                for operation_id in self._dispatcher.heartbeat(set(self._active)):
                     self._cancel(operation_id)
-                self._dispatcher.recover_expired()
+                recovered = self._dispatcher.recover(at_start=False)
+                if recovered:
+                    log.warning("operations_recovered", operations=recovered)
+                    self._dispatcher.wake()
             except SQLAlchemyError as error:
                 log.error("heartbeat_failed", error=str(error))

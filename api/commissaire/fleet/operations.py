@@ -207,7 +207,14 @@ def request_cancel(session: Session, operation: Operation, requester: Requester)
 
 
 def settle(session: Session, operation: Operation, state: OperationState, message: str) -> None:
-    """Bring *operation* to its end; another one can then run on its cluster."""
+    """Bring *operation* to its end, and what is still open of its hosts; another one can then run on its cluster."""
+    for row in hosts_of(session, operation):
+        if row.state == OperationHostState.RUNNING:  # interrupted in the middle of it
+            cancelled = state == OperationState.CANCELLED
+            row.state = OperationHostState.CANCELLED if cancelled else OperationHostState.FAILED
+            row.message = f"{state} in this phase"
+        elif row.state == OperationHostState.PENDING:
+            row.state, row.message = OperationHostState.NOT_STARTED, f"the operation was {state} before its turn"
     operation.state, operation.message = state, message
     operation.finished_at = now()
     operation.owner = operation.heartbeat_at = operation.exclusive_key = None

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import orjson
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from commissaire.clock import now
 from commissaire.database import Database
@@ -51,10 +52,17 @@ class Launcher:
                 self._standby = _spawn()
 
     def run(self, operation_id: int) -> None:
-        """Carry out an operation that is ours. It ends terminal, or queued again when the server is stopping."""
+        """Carry out an operation that is ours. It ends terminal, or queued again when the server is stopping.
+
+        Raises:
+            SQLAlchemyError: the database failed; the playbook is stopped, and nothing could be recorded of that.
+        """
         structlog.contextvars.bind_contextvars(operation_id=operation_id)
         try:
             self._run(operation_id)
+        except SQLAlchemyError:
+            self.cancel(operation_id)
+            raise
         except Exception as error:
             log.exception("operation_broke", operation_id=operation_id)
             self._settle(operation_id, OperationState.FAILED, f"Commissaire itself failed: {type(error).__name__}")
@@ -120,7 +128,7 @@ class Launcher:
                     return entries[-1]
                 journal.write(entries)
             return {"rc": None, "message": "the supervisor process was killed from outside"}
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # ValueError: `stop` has closed the pipe
             return {"rc": None, "message": "the supervisor process ended before it got its job"}
         finally:
             with self._lock:
