@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import true
 from sqlmodel import SQLModel, delete, select
 from starlette.testclient import TestClient
@@ -28,6 +29,15 @@ USERS = {USER: {"hash": hash_password(PASSWORD, rounds=4)}}
 KEY = "dGVzdAo="
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMvNhLzLJ4vO4x4pvIbYtIbQ2iVXQh1mVY3uG7Q0pZkq"
 ANOTHER_HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOvNhLzLJ4vO4x4pvIbYtIbQ2iVXQh1mVY3uG7Q0pZkq"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> Iterator[None]:
+    """Logs cost more than what they tell of here."""
+    render = structlog.processors.JSONRenderer()
+    structlog.configure(processors=[render], logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,192 @@
+"""Who may do what, before anything else is looked at."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.conftest import PASSWORD, USER, USERS
+from commissaire.app import create_app
+from commissaire.auth import httpbasicauth
+from commissaire.auth.httpbasicauth import hash_password
+from commissaire.settings import Settings
+
+
+def basic(credentials: bytes) -> str:
+    return f"Basic {base64.b64encode(credentials).decode()}"
+
+
+WRONG = {
+    "none": None,
+    "another password": basic(b"admin:wrong"),
+    "another user": basic(b"nobody:wrong"),
+    "no user": basic(b":"),
+    "no colon": basic(b"admin"),
+    "no base64": "Basic ???",
+    "base64 of no UTF-8": basic(b"\xff\xfe:\xff"),
+    "no credentials": "Basic",
+    "only a blank": " ",
+    "another scheme": "Bearer abc",
+    "a NUL": basic(b"admin:\0"),
+    "more than bcrypt takes": basic(b"admin:" + b"x" * 100),
+    "very long": basic(b"admin:" + b"x" * 20000),
+    "no ASCII": "Basic äöü",
+    "padding only": "Basic ====",
+}
+
+
+@pytest.mark.parametrize("why", WRONG)
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v0/clusters", 403), ("/api/v0/nothing", 403), ("/api/v0", 403), ("/api/v0/", 403),
+        ("/api/v1/operations", 401), ("/api/v1/nothing", 401), ("/nothing", 401), ("/metrics", 401), ("/", 401),
+        ("/api/v0x", 401), ("//api/v0/clusters", 401), ("/healthz/x", 401),
+    ],
+)  # fmt: skip
+def test_wrong_credentials_are_refused_before_routing(client: TestClient, why: str, path: str, status: int) -> None:
+    header = WRONG[why]
+    headers = {} if header is None else {"Authorization": header.encode()}
+    answer = client.get(path, headers=headers, auth=lambda request: request)  # type: ignore[arg-type]
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert ("WWW-Authenticate" in answer.headers) is (status == 401)
+    assert answer.json()["detail"] == "the credentials are missing or wrong"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/readyz", "/openapi.json"])
+def test_health_and_the_description_are_open(client: TestClient, path: str) -> None:
+    assert client.get(path, auth=("nobody", "wrong")).status_code == 200
+
+
+def test_a_refused_request_changes_nothing(client: TestClient) -> None:
+    assert client.put("/api/v0/cluster/web", json={}, auth=("admin", "wrong")).status_code == 403
+    assert client.get("/api/v0/clusters").json() == []
+
+
+def test_metrics_are_for_those_who_signed_in(client: TestClient) -> None:
+    client.get("/api/v0/clusters")
+    client.get("/api/v1/hosts")
+    client.request("BREW", "/coffee")
+    text = client.get("/metrics").text
+    assert 'commissaire_hosts{status="active"} 0.0' in text
+    assert 'route="/api/v0/clusters",status="200"' in text
+    assert 'route="/api/v1/hosts",status="200"' in text
+    assert 'method="(other)",route="(none)",status="404"' in text
+    assert "BREW" not in text
+
+
+class Counting:
+    """An authentication plugin as a user may write one: its module has it as `PluginClass`."""
+
+    asked = 0
+
+    def __init__(self, name: str = "guest") -> None:
+        self._name = name
+
+    def authenticate(self, headers: Mapping[str, str]) -> str | None:
+        Counting.asked += 1
+        if headers.get("x-auth-token") == "explode":
+            raise RuntimeError("a plugin that breaks")
+        return self._name if headers.get("x-auth-token") == "secret" else None
+
+
+PluginClass = Counting
+
+
+def with_plugins(settings: Settings, *plugins: dict[str, object], cache_seconds: float = 300) -> TestClient:
+    changed = {"authentication_plugins": list(plugins), "credential_cache_seconds": cache_seconds}
+    app = create_app(Settings(**{**settings.model_dump(), **changed}))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+BASIC = {"name": "httpbasicauth", "users": USERS}
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
+    """The plugin above, in a module of its own."""
+    module = tmp_path / "plugin_of_a_user.py"
+    module.write_text(f"from {__name__} import Counting as PluginClass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(Counting, "asked", 0)
+    return {"name": "plugin_of_a_user"}
+
+
+def get(client: TestClient, token: str) -> int:
+    return client.get("/api/v0/clusters", headers={"X-Auth-Token": token}).status_code
+
+
+def test_several_plugins_are_asked_in_order_and_the_first_success_wins(
+    settings: Settings, own: dict[str, object]
+) -> None:
+    with with_plugins(settings, BASIC, own) as client:
+        assert client.get("/api/v0/clusters", auth=(USER, PASSWORD)).status_code == 200
+        assert Counting.asked == 0
+        assert get(client, "secret") == 200
+        assert get(client, "wrong") == 403
+        assert Counting.asked == 2
+
+
+def test_a_plugin_that_breaks_refuses_and_the_next_one_is_asked(settings: Settings, own: dict[str, object]) -> None:
+    with with_plugins(settings, own, BASIC) as client:
+        assert get(client, "explode") == 403
+        headers = {"X-Auth-Token": "explode"}
+        assert client.get("/api/v0/clusters", headers=headers, auth=(USER, PASSWORD)).status_code == 200
+
+
+def test_credentials_that_were_right_are_not_asked_for_again_before_they_expire(
+    settings: Settings, own: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with with_plugins(settings, own, cache_seconds=60) as client:
+        assert [get(client, "secret") for _ in range(3)] == [200] * 3
+        assert Counting.asked == 1
+        now = time.monotonic()
+        monkeypatch.setattr("commissaire.auth.gate.time.monotonic", lambda: now + 61)
+        assert get(client, "secret") == 200
+        assert Counting.asked == 2
+
+
+def test_wrong_credentials_are_asked_for_each_time(settings: Settings, own: dict[str, object]) -> None:
+    with with_plugins(settings, own) as client:
+        assert [get(client, "wrong") for _ in range(3)] == [403] * 3
+    assert Counting.asked == 3
+
+
+def test_without_a_cache_the_plugin_is_asked_each_time(settings: Settings, own: dict[str, object]) -> None:
+    with with_plugins(settings, own, cache_seconds=0) as client:
+        assert [get(client, "secret") for _ in range(3)] == [200] * 3
+    assert Counting.asked == 3
+
+
+def test_the_users_file_is_read_again_when_it_changes(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "users.json"
+
+    def write(password: str) -> None:
+        path.write_text(json.dumps({USER: {"hash": hash_password(password, rounds=4)}}))
+
+    write("first")
+    with with_plugins(settings, {"name": "httpbasicauth", "filepath": str(path)}, cache_seconds=0) as client:
+        answers = []
+        for password in ("first", "second"):
+            write(password)
+            answers += [client.get("/metrics", auth=(USER, word)).status_code for word in ("first", "second")]
+        path.write_text("{")  # as an editor leaves it for a moment
+        answers.append(client.get("/metrics", auth=(USER, "second")).status_code)
+    assert answers == [200, 401, 401, 200, 200]
+
+
+def test_an_unknown_user_costs_as_much_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[bytes] = []
+    monkeypatch.setattr(httpbasicauth.bcrypt, "checkpw", lambda _, hashed: checked.append(hashed) or False)
+    plugin = httpbasicauth.HttpBasicAuth(users={USER: {"hash": hash_password(PASSWORD)}})
+    for user in (USER, "nobody"):
+        assert plugin.authenticate({"authorization": basic(f"{user}:wrong".encode())}) is None
+    assert len(checked) == 2
+    assert {hashed[:7] for hashed in checked} == {b"$2b$12$"}
