@@ -128,6 +128,30 @@ def test_a_host_that_never_comes_back_is_told_with_how_long_was_waited(controlle
     assert {row["state"] for address, row in rows.items() if address != first.address} == {"not_started"}
 
 
+def test_a_full_disk_stops_the_restart_before_the_host_goes_down(controller: Controller) -> None:
+    first = controller.lab.hosts[0]
+    controller.ask("POST", f"/api/v1/hosts/{first.address}/bootstrap")
+    controller.until(
+        lambda: controller.ask("GET", "/api/v0/cluster/web").json()["status"] == "ok", 60, "the host to be taken back"
+    )
+    boots = first.boots()
+    first.fill_disk()
+    try:
+        operation = controller.restart("web")
+        shown = controller.ended(operation)
+    finally:
+        first.free_disk()
+
+    assert shown["state"] == "failed"
+    message = controller.hosts_of(operation)[first.address]["message"]
+    assert "No space left on device" in message, message
+    assert first.boots() == boots
+    controller.ask("POST", f"/api/v1/hosts/{first.address}/bootstrap")
+    controller.until(
+        lambda: controller.ask("GET", "/api/v0/cluster/web").json()["status"] == "ok", 60, "the host to be taken back"
+    )
+
+
 def test_a_changed_host_key_is_a_hard_failure_that_says_how_to_accept_it(controller: Controller) -> None:
     first = controller.lab.hosts[0]
     true_key = controller.ask("GET", f"/api/v1/hosts/{first.address}").json()["host_key"]

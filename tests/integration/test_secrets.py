@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,8 @@ class Search(threading.Thread):
             place for folder in Path("/proc").glob("[0-9]*") for place in (folder / "cmdline", folder / "environ")
         ]
         for folder in self.folders:
-            places.extend(path for path in folder.rglob("*") if path.is_file() and path not in self.excused)
+            for root, _, names in os.walk(folder):  # not rglob: folders vanish under it
+                places.extend(path for name in names if (path := Path(root, name)) not in self.excused)
         for place in places:
             try:
                 content = place.read_bytes()

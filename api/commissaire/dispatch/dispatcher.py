@@ -25,4 +25,4 @@ class Dispatcher(Protocol):
         """Tell the process that has the operation to look at its cancellation soon."""
 
     def recover(self, *, at_start: bool) -> list[int]:
-        """Queue again what nobody works on any more, at the start all that this owner had; return the operations' ids."""
+        """Queue again what nobody works on any more, at the start all that this owner had; return their ids."""
