@@ -89,6 +89,8 @@ def _matches(password: str, hashed: bytes) -> bool:
 
 def _hashes(users: object, where: str) -> dict[str, bytes]:
     try:
-        return {str(name): str(entry["hash"]).encode() for name, entry in dict(users).items()}  # type: ignore[call-overload]
-    except (TypeError, KeyError, ValueError) as error:
+        if not isinstance(users, dict):
+            raise TypeError
+        return {str(name): str(entry["hash"]).encode() for name, entry in users.items()}
+    except (TypeError, KeyError) as error:
         raise SettingsError(f'{where} must look like {{"NAME": {{"hash": "$2b$…"}}}}') from error

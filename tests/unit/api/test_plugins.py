@@ -1,0 +1,124 @@
+"""Authentication plugins: found by name, made with their options, and careful with what they are given."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commissaire.auth.httpbasicauth import HttpBasicAuth, basic_credentials, hash_password
+from commissaire.auth.plugin import load
+from commissaire.settings import AuthenticationPlugin, SettingsError
+
+USERS = {"admin": {"hash": hash_password("pass:word", rounds=4)}}
+
+
+def plugin(name: str, **options: Any) -> AuthenticationPlugin:
+    return AuthenticationPlugin.model_validate({"name": name, **options})
+
+
+def header(user: str, password: str) -> dict[str, str]:
+    return {"authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+@pytest.mark.parametrize(
+    "name", ["httpbasicauth", "commissaire_http.authentication.httpbasicauth", "commissaire.auth.httpbasicauth"]
+)
+def test_a_plugin_is_found_by_its_short_and_its_long_name(name: str) -> None:
+    (found,) = load([plugin(name, users=USERS)])
+    assert found.authenticate(header("admin", "pass:word")) == "admin"
+    assert found.authenticate(header("admin", "pass")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("keystone", {}, "there is no authentication plugin 'keystone'.*Commissaire has: httpbasicauth"),
+        ("commissaire_http.authentication.other", {}, "there is no authentication plugin"),
+        ("json", {}, "PluginClass"),
+        ("", {}, "there is no authentication plugin ''"),
+        (".x", {}, "there is no authentication plugin '.x'"),
+        ("httpbasicauth", {}, "either filepath or users"),
+        ("httpbasicauth", {"users": USERS, "filepath": "/x"}, "either filepath or users"),
+        ("httpbasicauth", {"url": "x"}, "does not take these options"),
+        ("httpbasicauth", {"filepath": "/nowhere"}, "can't read users from /nowhere"),
+        ("httpbasicauth", {"users": {"admin": "x"}}, "users must look like"),
+        ("httpbasicauth", {"users": {"admin": {}}}, "users must look like"),
+        ("httpbasicauth", {"users": ["admin"]}, "users must look like"),
+        ("httpbasicauth", {"users": "admin"}, "users must look like"),
+    ],
+)
+def test_a_plugin_that_can_not_be_used_is_told(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load([plugin(name, **options)])
+
+
+def test_a_module_that_breaks_when_it_is_imported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_plugin.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match=r"broken_plugin.*division by zero"):
+        load([plugin("broken_plugin")])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"x"', '{"admin": 1}', '{"admin": {"password": "x"}}', "null"])
+def test_a_users_file_that_is_none_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "users.json"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=str(path)):
+        HttpBasicAuth(filepath=str(path))
+
+
+def test_users_removed_from_the_file_are_refused_and_a_broken_file_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "users.json"
+    path.write_text(json.dumps(USERS))
+    found = HttpBasicAuth(filepath=str(path))
+    path.write_text("{")
+    assert found.authenticate(header("admin", "pass:word")) == "admin"
+    path.write_text("{}")
+    assert found.authenticate(header("admin", "pass:word")) is None
+
+
+@pytest.mark.parametrize("stored", ["", "x", "$2b$04$", "$2b$99$" + "x" * 53, "$1$abc$def", "ä", "\0"])
+def test_a_hash_that_is_none_lets_nobody_in(stored: str) -> None:
+    found = HttpBasicAuth(users={"admin": {"hash": stored}})
+    for password in ("", "x", stored):
+        assert found.authenticate(header("admin", password)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "credentials"),
+    [
+        ("Basic YWRtaW46eA==", ("admin", "x")),
+        ("basic YWRtaW46eA==", ("admin", "x")),
+        ("BASIC   YWRtaW46eA== ", ("admin", "x")),
+        ("Basic YWRtaW46YTpi", ("admin", "a:b")),
+        ("Basic OnA=", ("", "p")),
+        ("Basic YWRtaW4=", None),
+        ("Basic YWRtaW46eA", None),
+        ("Basic", None),
+        ("", None),
+        ("Bearer YWRtaW46eA==", None),
+        ("Basic YWRtaW46eA==,Basic YWRtaW46eA==", None),
+        ("Basic //79", None),
+    ],
+)
+def test_a_header_has_credentials_or_none(text: str, credentials: tuple[str, str] | None) -> None:
+    assert basic_credentials(text) == credentials
+
+
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@given(st.text(max_size=60) | st.builds("Basic {}".format, st.text(max_size=60)))
+def test_no_header_breaks_anything(text: str) -> None:
+    if basic_credentials(text) is None:
+        assert HttpBasicAuth(users=USERS).authenticate({"authorization": text}) is None
+
+
+@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+@given(user=st.text(max_size=20).filter(lambda text: ":" not in text), password=st.text(max_size=40))
+def test_credentials_come_back_as_they_were_sent(user: str, password: str) -> None:
+    assert basic_credentials(header(user, password)["authorization"]) == (user, password)

@@ -1,0 +1,122 @@
+"""The settings: a file, the environment, the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commissaire.server import settings_from
+from commissaire.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "commissaire.conf"
+
+
+def write(path: Path, **document: Any) -> Path:
+    path.write_text(json.dumps({key.replace("_", "-"): value for key, value in document.items()}))
+    return path
+
+
+@pytest.mark.parametrize("key", ["listen-port", "listen_port"])
+def test_keys_may_have_hyphens_or_underscores(config: Path, key: str) -> None:
+    config.write_text(json.dumps({key: 1234}))
+    assert load_settings(config, {}, environ={}).listen_port == 1234
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(config: Path) -> None:
+    write(config, listen_port=1, workers=1, listen_interface="10.0.0.1", debug=True)
+    environ = {"COMMISSAIRE_LISTEN_PORT": "2", "COMMISSAIRE_WORKERS": "2", "OTHER": "x"}
+    settings = settings_from(["-c", str(config), "--listen-port", "3"], environ)
+    assert (settings.listen_port, settings.workers, settings.listen_interface, settings.debug) == (
+        3,
+        2,
+        "10.0.0.1",
+        True,
+    )
+
+
+def test_no_configuration_file_is_read_when_none_is_wanted(config: Path) -> None:
+    write(config, listen_port=1)
+    assert settings_from(["-c", str(config), "--no-config-file"], {}).listen_port == 8000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not valid JSON"),
+        ("", "is not valid JSON"),
+        ("[]", "must hold a JSON object"),
+        ('{"listen-prot": 1}', "unknown setting 'listen_prot'; known are: .*listen_port"),
+        ('{"listen-port": 1, "listen_port": 2}', "twice"),
+        ('{"listen-port": 65536}', "setting 'listen_port'"),
+        ('{"listen-port": "http"}', "setting 'listen_port'"),
+        ('{"workers": -1}', "setting 'workers'"),
+        ('{"credential-cache-seconds": -1}', "setting 'credential_cache_seconds'"),
+        ('{"authentication-plugins": [{}]}', "authentication_plugins.0.name"),
+        ('{"authentication-plugins": "httpbasicauth"}', "authentication_plugins"),
+        ('{"database-url": "nonsense"}', "setting 'database_url'.*no SQLAlchemy URL"),
+        ('{"database-url": "mysql://root:CANARY@x/y"}', "setting 'database_url'.*mysql is not supported"),
+        ('{"database-url": "sqlite://"}', "SQLite needs a file"),
+        ('{"database-url": "sqlite:///:memory:"}', "SQLite needs a file"),
+        ('{"tls-pemfile": "/nowhere/x.pem"}', "there is no file /nowhere/x.pem"),
+        ('{"tls-clientverifyfile": "/etc/hostname"}', "of no use without tls_pemfile"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told(config: Path, text: str, message: str) -> None:
+    config.write_text(text)
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings(config, {}, environ={})
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_file_that_can_not_be_read_is_told(config: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load_settings(config, {}, environ={})
+    config.write_bytes(b'{"listen-interface": "\xff"}')
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load_settings(config, {}, environ={})
+
+
+def test_plugins_come_from_file_environment_and_command_line(config: Path) -> None:
+    plugin = {"name": "httpbasicauth", "filepath": "/etc/users.json"}
+    write(config, authentication_plugins=[plugin])
+    environ = {"COMMISSAIRE_AUTHENTICATION_PLUGINS": json.dumps([plugin])}
+    argument = ["--authentication-plugin", "httpbasicauth:filepath=/etc/users.json"]
+    for settings in (
+        load_settings(config, {}, environ={}),
+        load_settings(None, {}, environ=environ),
+        settings_from([*argument, "--no-config-file"], {}),
+    ):
+        assert [(each.name, each.options) for each in settings.authentication_plugins] == [
+            ("httpbasicauth", {"filepath": "/etc/users.json"})
+        ]
+
+
+def test_a_mistake_in_the_environment_is_told() -> None:
+    for name, text in (("AUTHENTICATION_PLUGINS", "{"), ("LISTEN_PORT", "x"), ("DEBUG", "perhaps")):
+        with pytest.raises(SettingsError, match=name.lower() if text != "{" else f"COMMISSAIRE_{name} is not valid"):
+            load_settings(None, {}, environ={f"COMMISSAIRE_{name}": text})
+
+
+def test_every_setting_can_come_from_the_environment() -> None:
+    values = {
+        "LISTEN_INTERFACE": "::1", "LISTEN_PORT": "0", "TLS_PEMFILE": "/etc/hostname", "WORKERS": "0", "DEBUG": "true",
+        "TLS_CLIENTVERIFYFILE": "/etc/hostname", "AUTHENTICATION_PLUGINS": "[]", "DATA_DIR": "/x", "DATABASE_URL":
+        "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5",
+    }  # fmt: skip
+    assert {name.lower() for name in values} == set(Settings.model_fields)
+    settings = load_settings(None, {}, environ={f"COMMISSAIRE_{name}": text for name, text in values.items()})
+    assert (settings.workers, settings.debug, settings.credential_cache_seconds) == (0, True, 1.5)
+
+
+def test_relative_paths_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert Settings(data_dir=Path("x")).data_dir == tmp_path / "x"
+    assert Settings(data_dir=Path("~/x")).data_dir == Path("/home/somebody/x")
+    assert Settings(data_dir=Path("/x")).sqlalchemy_url == "sqlite:////x/commissaire.db"
