@@ -38,9 +38,9 @@ echo "privilege=$(as_root true 2>&1 && echo yes)"
 """
 )
 WRITE_MARKER = rf"""
-as_root sh -c 'set -e; umask 022; mkdir -p {MARKER.rpartition("/")[0]}; printf "%s\n" "$1" \
-  | dd of={MARKER}.new conv=fsync 2>/dev/null; mv {MARKER}.new {MARKER}; \
-  sync {MARKER.rpartition("/")[0]} 2>/dev/null || sync' sh "$marker" || exit 1
+as_root sh -c 'set -e; umask 022; mkdir -p {MARKER.rpartition("/")[0]}
+  said=$(printf "%s\n" "$1" | dd of={MARKER}.new conv=fsync 2>&1) || {{ echo "$said" >&2; exit 1; }}
+  mv {MARKER}.new {MARKER}; sync {MARKER.rpartition("/")[0]} 2>/dev/null || sync' sh "$marker" || exit 1
 """
 REBOOT = r"""
 if [ -d /run/systemd/system ] && as_root systemctl reboot; then :; else as_root shutdown -r now || as_root reboot; fi
