@@ -67,9 +67,8 @@ def _add_hosts(stage: Stage) -> None:
             raise DemoError(f"the hosts are not bootstrapped after {ARRIVAL_SECONDS} s")
         time.sleep(0.5)
     stage.user("commctl", "host", "list", "-o", "table")
-    lost = [host["address"] for host in stage.ask("commctl", "host", "list") if host["status"] != "active"]
-    if lost:
-        raise DemoError(f"not active: {', '.join(lost)}")
+    for failed in stage.ask("commctl", "operation", "list", "--kind", "bootstrap", "--state", "failed"):
+        raise DemoError(f"a host can't be used: {failed['message']}")
 
 
 def _restart(stage: Stage) -> tuple[list[Evidence], Probe]:

@@ -1,0 +1,1 @@
+"""What Commissaire costs, beside what its users would use instead: measured together, on the same computer."""
