@@ -1,0 +1,99 @@
+"""The records in a PostgreSQL database that `--database-url` names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from commissaire.app import create_app
+from commissaire.auth.httpbasicauth import hash_password
+from commissaire.database import Database
+from commissaire.dispatch.embedded import EmbeddedDispatcher
+from commissaire.records import Operation, OperationState
+from commissaire.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of the module's own, on a Unix socket only."""
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+    if programs is None or os.geteuid() != 0:
+        pytest.skip("needs Debian's package postgresql, and root to run it as user postgres: make test as root")
+    folder = Path("/run/commissaire-postgresql")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    shutil.chown(folder, "postgres", "postgres")
+    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    control = [*as_postgres, str(programs / "pg_ctl"), "--pgdata", str(folder / "data"), "--silent", "--wait"]
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+    environ = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    initdb = "--no-locale --encoding=UTF8 --auth=trust --no-sync"
+    log = folder / "log"
+    try:
+        subprocess.run([*control, "--options", initdb, "initdb"], check=True, env=environ, stdout=subprocess.DEVNULL)
+        subprocess.run([*control, "--options", options, "--log", str(log), "start"], check=True, env=environ, cwd="/")
+        yield f"postgresql://postgres@/postgres?host={folder}"
+        subprocess.run([*control, "--mode=immediate", "stop"], check=True, env=environ, cwd="/")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_application_works_on_it(database_url: str, tmp_path: Path) -> None:
+    users = {"admin": {"hash": hash_password("secret", rounds=4)}}
+    plugin = {"name": "httpbasicauth", "users": users}
+    settings = Settings(data_dir=tmp_path, database_url=database_url, workers=0, authentication_plugins=[plugin])
+    with TestClient(create_app(settings)) as client:
+        client.auth = ("admin", "secret")
+        assert client.put("/api/v0/cluster/web", json={}).status_code == 201
+        assert client.put("/api/v0/host/127.0.0.2", json={"cluster": "web"}).status_code == 201
+        restart = client.put("/api/v0/cluster/web/restart", json={"max_unavailable": "50%"})
+        assert restart.status_code == 201
+        again = client.put("/api/v0/cluster/web/restart", json={})
+        assert (again.status_code, again.headers["Location"]) == (200, restart.headers["Location"])
+        operation = restart.headers["Location"]
+        assert client.get(operation).json()["parameters"]["max_unavailable"] == "50%"
+        assert client.post(f"{operation}/cancel").json()["state"] == "cancelled"
+        events = client.get(f"{operation}/events").json()["items"]
+        assert [event["data"]["state"] for event in events] == ["queued", "cancelled"]
+        assert "127.0.0.2" in client.get("/api/v1/inventory").json()["_meta"]["hostvars"]
+        assert "commissaire_hosts" in client.get("/metrics").text
+    assert not list(tmp_path.glob("*.db")), "nothing is kept in SQLite beside it"
+
+
+def test_two_servers_never_claim_the_same_operation(database_url: str) -> None:
+    databases = [Database(database_url), Database(database_url)]
+    databases[0].migrate()
+    dispatchers = [EmbeddedDispatcher(database, f"server-{n}") for n, database in enumerate(databases)]
+    with databases[0].write() as session:
+        session.add_all([Operation(kind="restart", exclusive_key=f"test/{n}") for n in range(40)])
+    claimed: list[int] = []
+
+    def claim_all(dispatcher: EmbeddedDispatcher) -> None:
+        while (operation_id := dispatcher.claim(("restart",), 0)) is not None:
+            claimed.append(operation_id)
+
+    threads = [threading.Thread(target=claim_all, args=(dispatcher,)) for dispatcher in dispatchers * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with databases[0].read() as session:
+        queued = (Operation.kind == "restart", Operation.state == OperationState.QUEUED)
+        left = session.exec(select(Operation).where(*queued)).all()
+    assert left == []
+    assert set(Counter(claimed).values()) == {1}
+    assert len(claimed) == 40
+    for database in databases:
+        database.close()
