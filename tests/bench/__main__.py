@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lab import LabError
+
 from . import api, inventory, journal, launch, restart
 from .report import Part, as_markdown, as_text, computer, load
+from .server import BenchError
 
 PARTS: dict[str, Callable[[], Part]] = {
     "restart": restart.measure,
@@ -31,7 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = []
     for name in arguments.parts or PARTS:
         before = load()
-        part = PARTS[name]()
+        try:
+            part = PARTS[name]()
+        except (BenchError, LabError) as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            return 1
         part.load = f"{before:.1f} at its start, {load():.1f} at its end"
         print(f"\n{as_text(part)}", flush=True)
         parts.append(part)

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import Lab
 
 from .report import Part, ratio, spread
-from .server import BenchError, Server, running
+from .server import BIN, BenchError, Server, running
 from .site import CLUSTER, add_hosts
 
 ROUNDS = 3
@@ -87,7 +87,8 @@ def _bare(directory: Path, lab: Lab) -> float:
     lab.inventory(directory / "inventory" / "hosts.json")
     (directory / "project" / "least.yml").write_text(PLAYBOOK)
     argv = [sys.executable, "-c", BARE, str(directory), "least.yml", repr(time.time())]
-    done = lab.run(argv, capture_output=True, text=True, env={**os.environ, "HOME": str(directory)})
+    environment = {**os.environ, "HOME": str(directory), "PATH": f"{BIN}:{os.environ.get('PATH', os.defpath)}"}
+    done = lab.run(argv, capture_output=True, text=True, env=environment)
     if done.returncode or not done.stdout:
         raise BenchError(f"ansible-runner: {done.stdout}{done.stderr}")
     return float(json.loads(done.stdout.splitlines()[0]))

@@ -70,9 +70,7 @@ def test_the_demonstration_proves_its_point_and_leaves_nothing(demo_of: Callable
     assert left_behind(output, home) == []
 
 
-def test_the_demonstration_leaves_nothing_when_it_is_interrupted(
-    demo_of: Callable[[int], Demo], tmp_path: Path
-) -> None:
+def test_the_demonstration_leaves_nothing_when_it_is_interrupted(demo_of: Callable[[int], Demo], home: Path) -> None:
     process = demo_of(1)
     assert process.stdout
     output = ""
