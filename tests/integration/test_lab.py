@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from lab import Lab, LabError, LabHost, cgroup, labs, sweep
 from lab.apt import debian_sources
 from lab.laboratory import BASE
