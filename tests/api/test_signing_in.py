@@ -41,7 +41,21 @@ WRONG = {
 }
 
 
+def check_refusal(client: TestClient, path: str, status: int, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header.encode()}
+    answer = client.get(path, headers=headers, auth=lambda request: request)  # type: ignore[arg-type]
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert ("WWW-Authenticate" in answer.headers) is (status == 401)
+    assert answer.json()["detail"] == "the credentials are missing or wrong"
+
+
 @pytest.mark.parametrize("why", WRONG)
+def test_wrong_credentials_are_refused(client: TestClient, why: str) -> None:
+    check_refusal(client, "/api/v0/clusters", 403, WRONG[why])
+    check_refusal(client, "/api/v1/operations", 401, WRONG[why])
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -50,14 +64,9 @@ WRONG = {
         ("/api/v0x", 401), ("//api/v0/clusters", 401), ("/healthz/x", 401),
     ],
 )  # fmt: skip
-def test_wrong_credentials_are_refused_before_routing(client: TestClient, why: str, path: str, status: int) -> None:
-    header = WRONG[why]
-    headers = {} if header is None else {"Authorization": header.encode()}
-    answer = client.get(path, headers=headers, auth=lambda request: request)  # type: ignore[arg-type]
-    assert answer.status_code == status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert ("WWW-Authenticate" in answer.headers) is (status == 401)
-    assert answer.json()["detail"] == "the credentials are missing or wrong"
+def test_wrong_credentials_are_refused_before_routing(client: TestClient, path: str, status: int) -> None:
+    check_refusal(client, path, status, WRONG["none"])
+    check_refusal(client, path, status, WRONG["another password"])
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/readyz", "/openapi.json"])

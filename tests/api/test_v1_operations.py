@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import Fleet, checkpoint
+from commissaire.records import Operation
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 RESTART = {"kind": "restart", "cluster": "web"}
@@ -187,7 +188,8 @@ def test_a_running_operation_is_told_to_stop(fleet: Fleet) -> None:
     for _ in range(2):
         answer = fleet.client.post(f"/api/v1/operations/{operation}/cancel")
         assert (answer.status_code, answer.json()["state"]) == (202, "running")
-    assert fleet.services.dispatcher.heartbeat() == [operation]
+    with fleet.services.database.read() as session:
+        assert session.get_one(Operation, operation).cancel_requested_by == "admin"  # for its worker, wherever it is
 
 
 def test_an_operation_that_has_ended_is_not_cancelled(fleet: Fleet) -> None:

@@ -1,0 +1,100 @@
+"""docs/rest.md and docs/server.md against the program: every route, code, example, setting and option."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.conftest import KEY, Fleet
+from commissaire.server import _parser
+from commissaire.settings import ENVIRONMENT_PREFIX, Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+REST, SERVER = ((DOCS / name).read_text() for name in ("rest.md", "server.md"))
+ROUTES = {
+    (method, path): codes.split()
+    for method, path, codes in re.findall(r"^\| `([A-Z]+) (/[^`]*)` \| ([\d ]+) \|", REST, re.MULTILINE)
+}
+EXAMPLES = [line.removeprefix("$ $CURL ") for line in REST.splitlines() if line.startswith("$ $CURL ")]
+SETTINGS = dict(re.findall(r"^\| `([a-z_]+)` \| (`--.*) \|$", SERVER, re.MULTILINE))
+EVERYWHERE = {"401", "403", "413", "500", "503"}
+"""Codes that the page tells once, for all routes."""
+
+
+@pytest.fixture
+def paths(client: TestClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()["paths"]
+    return found
+
+
+def test_every_route_is_documented_with_its_codes_and_no_other(paths: dict[str, Any]) -> None:
+    described = {
+        (method.upper(), path): sorted(
+            code for code in operation["responses"] if code not in EVERYWHERE or (path, code) == ("/readyz", "503")
+        )
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
+    assert described == ROUTES
+
+
+def parse(example: str) -> tuple[str, str, dict[str, str], str | None]:
+    """Return method, target, headers and body of a curl command, as far as the page uses it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-X", dest="method")
+    parser.add_argument("-d", dest="data")
+    parser.add_argument("--json")
+    parser.add_argument("-H", dest="header")
+    parser.add_argument("-N", action="store_true")
+    parser.add_argument("url")
+    options = parser.parse_args(shlex.split(re.sub(r"\$\(base64[^)]*\)", KEY, example)))
+    headers = dict([options.header.split(": ")]) if options.header else {}
+    if options.json:
+        headers["Content-Type"] = "application/json"
+    body = options.json or options.data
+    return options.method or ("POST" if body else "GET"), options.url.removeprefix("$URL"), headers, body
+
+
+def test_every_route_has_an_example_and_every_example_works(fleet: Fleet) -> None:
+    unseen = set(ROUTES)
+    for example in EXAMPLES:
+        method, target, headers, body = parse(example)
+        answer = fleet.client.request(method, target, headers=headers, content=body)
+        assert answer.status_code < 300, f"{example}: {answer.text}"
+        if target.endswith("/bootstrap"):
+            fleet.end(answer.json()["id"])
+        path = target.partition("?")[0]
+        unseen -= {(verb, route) for verb, route in unseen if verb == method and _fits(route, path)}
+    assert unseen == set()
+
+
+def _fits(route: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route)), path) is not None
+
+
+def test_every_setting_is_documented_with_its_option_and_variable() -> None:
+    assert set(SETTINGS) == set(Settings.model_fields)
+    for name, row in SETTINGS.items():
+        assert f"`{ENVIRONMENT_PREFIX}{name.upper()}`" in row
+        default = Settings.model_fields[name].default
+        if isinstance(default, (int, str)):
+            assert f"| `{json.dumps(default).strip(chr(34))}` |" in row
+
+
+def test_every_option_is_documented() -> None:
+    options = {name for action in _parser()._actions for name in action.option_strings} - {"-h", "--help"}
+    assert options <= set(re.findall(r"`(-{1,2}[a-z][a-z-]*)`", SERVER))
+
+
+def test_every_metric_is_documented(client: TestClient) -> None:
+    client.get("/healthz")
+    text = client.get("/metrics").text
+    names = set(re.findall(r"^# TYPE (\S+?)(?:_created)? (?:gauge|histogram)", text, re.MULTILINE))
+    assert names <= set(re.findall(r"`(commissaire_\w+)\{", SERVER))
