@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from lab import LabError
+from lab.network import MAX_HOSTS
 
 from .show import show
 from .stage import AbsentError, DemoError
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--hosts", type=int, default=3, metavar="N", help="how many machines (default: %(default)s)")
     arguments = parser.parse_args(argv)
+    if not 1 <= arguments.hosts <= MAX_HOSTS:
+        parser.error(f"--hosts is 1 to {MAX_HOSTS}, not {arguments.hosts}")
     _become_root()
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
