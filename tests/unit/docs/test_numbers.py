@@ -1,0 +1,36 @@
+"""The numbers that the documents tell are those of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from commissaire import database, requests
+from commissaire.dispatch import embedded
+from commissaire.fleet import limits, operations
+from commissaire.launcher.kinds import DEFAULT_REBOOT_TIMEOUT_SECONDS, KINDS
+from commissaire.settings import Settings
+
+DOCS = Path(__file__).parents[3] / "docs"
+WINDOW = limits.Limits(max_unavailable=1000, max_failures=0)
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ("guide", f"up to {operations.BOOTSTRAP_BATCH} together"),
+        ("guide", f"`reboot_timeout_seconds` ({DEFAULT_REBOOT_TIMEOUT_SECONDS})"),
+        ("guide", f"| `max_unavailable` | `{limits.DEFAULT_MAX_UNAVAILABLE}` |"),
+        ("guide", f"| `max_failures` | `{limits.DEFAULT_MAX_FAILURES}` |"),
+        ("guide", f"SQLite was locked for {database.BUSY_TIMEOUT_SECONDS} s"),
+        ("architecture", f"waits {operations.BOOTSTRAP_DELAY.total_seconds():g} s for others"),
+        ("architecture", f"one each {embedded.HEARTBEAT_SECONDS:g} s; after {embedded.EXPIRY_SECONDS:g} s of silence"),
+        ("architecture", f"{KINDS['restart'].forks(WINDOW)} at most"),
+        ("architecture", f"for {Settings.model_fields['credential_cache_seconds'].default} s"),
+        ("architecture", f"above {requests.MAX_BODY_BYTES // 1024**2} MiB"),
+    ],
+)
+def test_a_number_is_that_of_the_code(document: str, text: str) -> None:
+    assert text in re.sub(r"\s+", " ", (DOCS / f"{document}.md").read_text())
