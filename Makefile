@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 HOSTS ?= 3
 STAMP := $(VENV)/.stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport PYTHONDONTWRITEBYTECODE # where it is set, every start of Ansible compiles it anew
 
 .PHONY: help setup packages run demo test lint bench lab lab-down dist clean
 
