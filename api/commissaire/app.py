@@ -8,12 +8,13 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 
 from commissaire import openapi, problems
 from commissaire.auth.administrator import write_once
@@ -47,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         SettingsError: something in the settings can't be used.
     """
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_dir(settings)
     plugins = settings.authentication_plugins or [default_authentication(settings)]
     database = Database(settings.sqlalchemy_url)
     metrics = Metrics(database)
@@ -72,6 +73,20 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def make_data_dir(settings: Settings) -> None:
+    """Make the data folder, for this user only.
+
+    Raises:
+        SettingsError: it can't be made.
+    """
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"can't make the data folder {settings.data_dir}: {error.strerror}; choose another one with --data-dir"
+        ) from error
+
+
 def default_authentication(settings: Settings) -> AuthenticationPlugin:
     """Return what is used when no plugin is configured: the users in the data folder."""
     return AuthenticationPlugin.model_validate({"name": "httpbasicauth", "filepath": str(users_file(settings))})
@@ -86,40 +101,46 @@ def users_file(settings: Settings) -> Path:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database: Database = app.state.database
-    lock = _lock(settings.data_dir)
-    owner = _owner(settings.data_dir)
-    vault = Vault.from_file(settings.data_dir / "master.key")
-    kill_orphans(settings.data_dir)
-    runtime = _runtime_directory(settings.data_dir)
-    database.migrate()
-    notices = Notices()
-    dispatcher = EmbeddedDispatcher(database, owner)
-    launcher = Launcher(database, vault, notices, settings.data_dir, runtime)
-    dispatcher.on_cancel(launcher.cancel)
-    workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
-    app.state.services = services = Services(settings, database, vault, notices, dispatcher)
-    recovered = dispatcher.recover(at_start=True)
-    if recovered:
-        log.warning("operations_recovered", operations=recovered)
-    if settings.workers:
-        launcher.warm_up()
-    workers.start()
-    log.info(
-        "started", database=database.engine.url.render_as_string(hide_password=True), data_dir=str(settings.data_dir)
-    )
+    with ExitStack() as stack:
+        stack.callback(os.close, _lock(settings.data_dir))
+        owner = _owner(settings.data_dir)
+        vault = Vault.from_file(settings.data_dir / "master.key")
+        kill_orphans(settings.data_dir)
+        _migrate(database)
+        stack.callback(database.close)
+        runtime = stack.enter_context(_runtime_directory(settings.data_dir))
+        notices = Notices()
+        dispatcher = EmbeddedDispatcher(database, owner)
+        launcher = Launcher(database, vault, notices, settings.data_dir, runtime)
+        dispatcher.on_cancel(launcher.cancel)
+        workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
+        app.state.services = services = Services(settings, database, vault, notices, dispatcher)
+        recovered = dispatcher.recover(at_start=True)
+        if recovered:
+            log.warning("operations_recovered", operations=recovered)
+        if settings.workers:
+            launcher.warm_up()
+        workers.start()
+        log.info("started", database=_shown(database), data_dir=str(settings.data_dir))
+        try:
+            yield
+        finally:
+            services.announce_stop()
+            workers.stop_claiming()
+            launcher.stop()
+            workers.join(_STOP_SECONDS)
+    log.info("stopped")
+
+
+def _migrate(database: Database) -> None:
     try:
-        yield
-    finally:
-        services.stopping = True
-        notices.publish_all()
-        workers.stop_claiming()
-        launcher.stop()
-        workers.join(_STOP_SECONDS)
-        database.close()
-        shutil.rmtree(runtime, ignore_errors=True)
-        (settings.data_dir / "runtime").unlink(missing_ok=True)
-        os.close(lock)
-        log.info("stopped")
+        database.migrate()
+    except OperationalError as error:
+        raise SettingsError(f"can't use the database {_shown(database)}: {error.orig}") from error
+
+
+def _shown(database: Database) -> str:
+    return database.engine.url.render_as_string(hide_password=True)
 
 
 def _lock(data_dir: Path) -> int:
@@ -142,7 +163,8 @@ def _owner(data_dir: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _runtime_directory(data_dir: Path) -> Path:
+@contextmanager
+def _runtime_directory(data_dir: Path) -> Iterator[Path]:
     """Make a folder for sockets, whose paths must be short; a link in the data folder leads to it."""
     candidates = (os.environ.get("XDG_RUNTIME_DIR", ""), "/run" if os.geteuid() == 0 else "", tempfile.gettempdir())
     short = (path for path in candidates if path and len(path) <= _SOCKET_PARENT_LENGTH)
@@ -151,4 +173,8 @@ def _runtime_directory(data_dir: Path) -> Path:
     link = data_dir / "runtime"
     link.unlink(missing_ok=True)
     link.symlink_to(runtime)
-    return runtime
+    try:
+        yield runtime
+    finally:
+        shutil.rmtree(runtime, ignore_errors=True)
+        link.unlink(missing_ok=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import signal
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from commissaire import logs
-from commissaire.app import create_app, users_file
+from commissaire.app import create_app, make_data_dir, users_file
 from commissaire.auth import administrator
 from commissaire.settings import DEFAULT_CONFIG_FILE, AuthenticationPlugin, Settings, SettingsError, load_settings
 from commissaire.vault import VaultError
@@ -30,7 +33,8 @@ def main() -> None:
         settings = settings_from(sys.argv[1:], dict(os.environ))
         serve(settings)
     except (SettingsError, VaultError) as error:
-        sys.exit(f"commissaire-server: {error}")
+        print(f"commissaire-server: {error}", file=sys.stderr)  # noqa: T201  said to whoever started it
+        sys.exit(2)
 
 
 def settings_from(arguments: list[str], environ: dict[str, str]) -> Settings:
@@ -50,17 +54,36 @@ def settings_from(arguments: list[str], environ: dict[str, str]) -> Settings:
 
 
 def serve(settings: Settings) -> None:
-    """Run the server until it is told to stop."""
+    """Run the server until it is told to stop.
+
+    Raises:
+        SettingsError, VaultError: something it needs can't be used.
+    """
     logs.configure(debug=settings.debug)
     listener = _listen(settings)
     _first_start(settings, listener.getsockname()[1])
     app = create_app(settings)
-    server = uvicorn.Server(_uvicorn(app, settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again after a clean shutdown, which is no failure
-    server.run(sockets=[listener])
-    if not server.started:
-        sys.exit(3)
+    asyncio.run(_serve(app, _uvicorn(app, settings), listener))
+
+
+async def _serve(app: FastAPI, config: uvicorn.Config, listener: socket.socket) -> None:
+    async with app.router.lifespan_context(app):
+        await _Server(config, app.state.services.announce_stop).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says that it stops before it waits for its connections: streams end only when they are told to."""
+
+    def __init__(self, config: uvicorn.Config, announce_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce_stop = announce_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; called by the signals' handler."""
+        self._announce_stop()
+        super().handle_exit(sig, frame)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,7 +133,7 @@ def _first_start(settings: Settings, port: int) -> None:
     """Make an administrator when nobody could sign in otherwise; the password is shown this once."""
     if settings.authentication_plugins:
         return
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_dir(settings)
     password = administrator.create(users_file(settings))
     if password is None:
         return
@@ -149,5 +172,11 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
         tls["ssl_ca_certs"] = str(settings.tls_clientverifyfile)
         tls["ssl_cert_reqs"] = ssl.CERT_OPTIONAL
     return uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False, **tls
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+        lifespan="off",
+        **tls,
     )

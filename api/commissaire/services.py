@@ -26,6 +26,11 @@ class Services:
     dispatcher: Dispatcher
     stopping: bool = field(default=False)
 
+    def announce_stop(self) -> None:
+        """Let everything that waits for news see that the server stops."""
+        self.stopping = True
+        self.notices.publish_all()
+
 
 def _services(request: Request) -> Services:
     services: Services = request.app.state.services

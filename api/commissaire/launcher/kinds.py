@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,9 @@ Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 REBOOT_TIMEOUT = "reboot_timeout_seconds"
 DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
 
-_FACTS = ("os", "os_version", "os_family", "kernel", "cpus", "memory_kb", "space_bytes")
+_TEXT_FACTS = ("os", "os_version", "os_family", "kernel")
+_NUMBER_FACTS = ("cpus", "memory_kb", "space_bytes")
+_NOT_IN_FACTS = re.compile(r"[^A-Za-z0-9 ._+~:@()/-]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,24 @@ def _bootstrapped(session: Session, address: str, state: str, phase: str, messag
         return
     facts = data.get("facts")
     if facts:
-        for name in _FACTS:
-            if facts.get(name) is not None:
-                setattr(host, name, facts[name])
-        host.last_check = now()
+        _record_facts(host, facts)
         if host.status == HostStatus.INVESTIGATING:
             host.status = HostStatus.BOOTSTRAPPING
     if state == OperationHostState.FINISHED:
         _came_up(host)
     elif state not in (OperationHostState.RUNNING, OperationHostState.PENDING):
         host.status, host.message = HostStatus.FAILED, f"bootstrap: {with_phase(phase, message)}"
+
+
+def _record_facts(host: Host, facts: dict[str, Any]) -> None:
+    """Take over what a host says of itself, but no more than facts can be: it may be anybody's host."""
+    for name in _TEXT_FACTS:
+        if isinstance(facts.get(name), str):
+            setattr(host, name, _NOT_IN_FACTS.sub("", facts[name])[:128])
+    for name in _NUMBER_FACTS:
+        if isinstance(facts.get(name), int):
+            setattr(host, name, min(max(facts[name], 0), 2**63 - 1 if name != "cpus" else 2**31 - 1))
+    host.last_check = now()
 
 
 def _came_up(host: Host) -> None:

@@ -80,8 +80,8 @@ class Launcher:
         """Stop all playbooks; their operations go back to the queue."""
         with self._lock:
             self._stopping = True
-            processes = [*self._running.values(), *([self._standby] if self._standby else [])]
-            self._standby = None
+            standby, self._standby = self._standby, None
+            processes = [*self._running.values(), *([standby] if standby else [])]
         for process in processes:
             _stop(process)
         for process in processes:
@@ -89,6 +89,8 @@ class Launcher:
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+        if standby is not None and standby.stdout is not None:
+            standby.stdout.close()
 
     def _run(self, operation_id: int) -> None:
         directory = self._private / str(operation_id)
@@ -135,6 +137,8 @@ class Launcher:
                 self._running.pop(job.operation_id, None)
             _stop(process)
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
     def _take_supervisor(self, operation_id: int) -> subprocess.Popen[bytes]:
         with self._lock:
