@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -23,6 +24,7 @@ from commissaire.auth import administrator
 from commissaire.settings import DEFAULT_CONFIG_FILE, AuthenticationPlugin, Settings, SettingsError, load_settings
 from commissaire.vault import VaultError
 
+log = structlog.get_logger(__name__)
 CLIENT_CONFIGURATION = Path("~/.commissaire.json")
 _GRACE_SECONDS = 5
 
@@ -65,11 +67,12 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again after a clean shutdown, which is no failure
-    asyncio.run(_serve(app, _uvicorn(app, settings), listener))
+    asyncio.run(_serve(app, _uvicorn(app, settings), listener, _url(settings, listener.getsockname()[1])))
 
 
-async def _serve(app: FastAPI, config: uvicorn.Config, listener: socket.socket) -> None:
+async def _serve(app: FastAPI, config: uvicorn.Config, listener: socket.socket, url: str) -> None:
     async with app.router.lifespan_context(app):
+        log.info("listening", url=url)
         await _Server(config, app.state.services.announce_stop).serve(sockets=[listener])
 
 
@@ -137,16 +140,19 @@ def _first_start(settings: Settings, port: int) -> None:
     password = administrator.create(users_file(settings))
     if password is None:
         return
-    scheme = "https" if settings.tls_pemfile else "http"
-    host = f"[{settings.listen_interface}]" if ":" in settings.listen_interface else settings.listen_interface
     path = CLIENT_CONFIGURATION.expanduser()
-    written = administrator.write_client_configuration(path, f"{scheme}://{host}:{port}", password)
-    print(f"administrator {administrator.NAME}, password {password}", file=sys.stderr)  # noqa: T201  shown once, never logged
-    print(  # noqa: T201
-        f"commctl is ready: {path} has these credentials" if written else f"{path} was there already and is unchanged",
-        file=sys.stderr,
-        flush=True,
-    )
+    said = [f"administrator {administrator.NAME}, password {password}"]
+    try:
+        written = administrator.write_client_configuration(path, _url(settings, port), password)
+        said.append(f"commctl is ready: {path} has these credentials" if written else f"{path} was there: unchanged")
+    except OSError as error:
+        said.append(f"commctl is not set up: can't write {path}: {error.strerror}")
+    print(*said, sep="\n", file=sys.stderr, flush=True)  # noqa: T201  shown this once, never logged
+
+
+def _url(settings: Settings, port: int) -> str:
+    host = f"[{settings.listen_interface}]" if ":" in settings.listen_interface else settings.listen_interface
+    return f"{'https' if settings.tls_pemfile else 'http'}://{host}:{port}"
 
 
 def _listen(settings: Settings) -> socket.socket:

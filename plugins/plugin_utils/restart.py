@@ -222,9 +222,11 @@ def _probe(port: SshPort | None, elapsed: float) -> str:
 
 
 def _changed_key(error: HostKeyError) -> str:
+    """Say what to do about another host key; ssh's own words on it are a screenful, so only their head is kept."""
     return (
-        f"shows another host key than the recorded one: {error} If the machine is meant to have a new key, accept it "
-        "(commctl host accept-key ADDRESS; without the API: ssh-keygen -R ADDRESS, then record the new key)"
+        "shows another host key than the recorded one. If the machine is meant to have a new one, accept it: "
+        "`commctl host accept-key` with its address; without the API `ssh-keygen -R`, then record the new key. "
+        f"ssh says: {str(error)[:120]}"
     )
 
 

@@ -95,6 +95,7 @@ class Counting:
     """An authentication plugin as a user may write one: its module has it as `PluginClass`."""
 
     asked = 0
+    cacheable = True
 
     def __init__(self, name: str = "guest") -> None:
         self._name = name
@@ -148,6 +149,16 @@ def test_a_plugin_that_breaks_refuses_and_the_next_one_is_asked(settings: Settin
         assert get(client, "explode") == 403
         headers = {"X-Auth-Token": "explode"}
         assert client.get("/api/v0/clusters", headers=headers, auth=(USER, PASSWORD)).status_code == 200
+
+
+def test_a_plugin_that_does_not_say_it_is_cacheable_is_asked_each_time(
+    settings: Settings, own: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counting, "cacheable", False)
+    monkeypatch.setattr(Counting, "asked", 0)
+    with with_plugins(settings, own, cache_seconds=60) as client:
+        assert [get(client, "secret") for _ in range(3)] == [200] * 3
+    assert Counting.asked == 3
 
 
 def test_credentials_that_were_right_are_not_asked_for_again_before_they_expire(

@@ -50,14 +50,9 @@ class Gate:
 
     async def _identify(self, headers: Headers) -> str | None:
         key = self._cache.key(headers)
-        user = self._cache.get(key)
-        if user is None and key is not None:
-            user = await run_in_threadpool(self._ask, headers)
-            if user is not None:
-                self._cache.put(key, user)
-        return user
+        return self._cache.get(key) or await run_in_threadpool(self._ask, headers, key)
 
-    def _ask(self, headers: Headers) -> str | None:
+    def _ask(self, headers: Headers, key: bytes | None) -> str | None:
         for authenticator in self._authenticators:
             try:
                 user = authenticator.authenticate(headers)
@@ -65,6 +60,8 @@ class Gate:
                 log.exception("authentication_plugin_broke", plugin=type(authenticator).__name__)
                 continue
             if user is not None:
+                if key is not None and getattr(authenticator, "cacheable", False):
+                    self._cache.put(key, user)
                 return user
         return None
 

@@ -22,6 +22,8 @@ _NOBODY = b"$2b$12$FVoNlFSnWMQ0gjCuIsPY8OeL788oObDvRl/kfvxDgPoGzQu4cxnl2"
 class HttpBasicAuth:
     """Users as `{"NAME": {"hash": "$2b$…"}}`: *users*, or the JSON file *filepath*, read again when it changes."""
 
+    cacheable = True
+
     def __init__(self, filepath: str | None = None, users: dict[str, Any] | None = None) -> None:
         if (filepath is None) == (users is None):
             raise SettingsError("httpbasicauth needs either filepath or users")

@@ -13,7 +13,13 @@ _OWN = {"httpbasicauth": "commissaire.auth.httpbasicauth"}
 
 
 class Authenticator(Protocol):
-    """Tells who sends a request. A plugin's module has one as `PluginClass`, made with the plugin's options."""
+    """Tells who sends a request. A plugin's module has one as `PluginClass`, made with the plugin's options.
+
+    `cacheable` says that its answer follows from the headers `Authorization` and `X-Auth-Token` alone, so that it may
+    be remembered for them.
+    """
+
+    cacheable: bool
 
     def authenticate(self, headers: Mapping[str, str]) -> str | None:
         """Return the user's name, or None to refuse. *headers* have lower-case names. May block; never raises."""

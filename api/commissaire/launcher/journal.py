@@ -70,14 +70,19 @@ class Journal:
             self._store(session, rows)
         self._notices.publish(self._operation_id)
 
-    def end(self, *, cancelled: bool) -> dict[str, int]:
-        """Give every host that is still open its last state; return how many hosts are in which state."""
+    def end(self, why: str, *, cancelled: bool) -> dict[str, int]:
+        """Give every host that is still open its last state; return how many hosts are in which state.
+
+        *why* is why the playbook ended early, if it is known.
+        """
         rows = []
         for address, host in self._hosts.items():
             if host.state == OperationHostState.RUNNING:
                 state = OperationHostState.CANCELLED if cancelled else OperationHostState.FAILED
                 words = (
-                    "cancelled in this phase" if cancelled else host.last_words or "the playbook ended in this phase"
+                    "cancelled in this phase"
+                    if cancelled
+                    else why or host.last_words or "the playbook ended in this phase"
                 )
                 rows.append(self._close(address, host, state, words))
             elif host.state == OperationHostState.PENDING:

@@ -22,6 +22,7 @@ DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
 
 _TEXT_FACTS = ("os", "os_version", "os_family", "kernel")
 _NUMBER_FACTS = ("cpus", "memory_kb", "space_bytes")
+_BEGINS_WITH_PHASE = re.compile(r"[a-z_]+: ")
 _NOT_IN_FACTS = re.compile(r"[^A-Za-z0-9 ._+~:@()/-]", re.ASCII)
 
 
@@ -41,8 +42,8 @@ class Kind:
 
 
 def with_phase(phase: str, message: str) -> str:
-    """Put the phase before the message, unless the playbook has done so."""
-    return message if not phase or message.startswith(f"{phase}: ") else f"{phase}: {message}"
+    """Put the phase before the message, unless the playbook has put one there."""
+    return message if not phase or _BEGINS_WITH_PHASE.match(message) else f"{phase}: {message}"
 
 
 def _restart_vars(operation: Operation, limits: Limits) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class Launcher:
         with self._database.read() as session:
             cancelled_by = session.get_one(Operation, operation_id).cancel_requested_by
         cancelled = cancelled_by is not None and end["rc"] != 0
-        counts = journal.end(cancelled=cancelled)
+        counts = journal.end(end["message"], cancelled=cancelled)
         unfinished = sum(number for state, number in counts.items() if state != OperationHostState.FINISHED)
         tally = ", ".join(
             f"{number} {done if state == OperationHostState.FINISHED else state.replace('_', ' ')}"
