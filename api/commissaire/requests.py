@@ -71,19 +71,17 @@ class RequestRecorder:
         method = scope["method"] if scope["method"] in _METHODS else "(other)"
         self._metrics.requests.labels(method, route, status).observe(seconds)
         client = scope["client"][0] if scope.get("client") else ""
-        entry = AuditEntry(
-            who=scope["state"]["user"],
-            what=f"{scope['method']} {quote(scope['path'], safe='/:')}"[:1000],
-            client=client,
-            outcome=status,
-            request_id=scope["state"]["request_id"],
-        )
-        log.info("request", what=entry.what, who=entry.who, client=client, status=status, seconds=round(seconds, 4))
-        if scope["method"] not in _READING and entry.who:
-            try:
-                await run_in_threadpool(self._audit, entry)
-            except SQLAlchemyError as error:
-                log.error("audit_failed", error=str(error))
+        what = f"{scope['method']} {quote(scope['path'], safe='/:')}"[:1000]
+        who = scope["state"]["user"]
+        log.info("request", what=what, who=who, client=client, status=status, seconds=round(seconds, 4))
+        if scope["method"] in _READING or not who:
+            return
+        request_id = scope["state"]["request_id"]
+        entry = AuditEntry(who=who, what=what, client=client, outcome=status, request_id=request_id)
+        try:
+            await run_in_threadpool(self._audit, entry)
+        except SQLAlchemyError as error:
+            log.error("audit_failed", error=str(error))
 
     def _audit(self, entry: AuditEntry) -> None:
         with self._database.write() as session:

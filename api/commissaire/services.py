@@ -32,14 +32,15 @@ class Services:
         self.notices.publish_all()
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def _requester(request: Request) -> Requester:
+async def _requester(request: Request) -> Requester:
     return Requester(name=request.state.user, request_id=request.state.request_id)
 
 
+# async, though they wait for nothing: a plain function would cost each request a change of threads
 Parts = Annotated[Services, Depends(_services)]
 Asker = Annotated[Requester, Depends(_requester)]

@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
-from sqlmodel import Session, col, select
+import orjson
+from sqlalchemy import func, select
+from sqlmodel import Session
 
 from commissaire.records import Cluster, Host
+from commissaire.records.as_json import json_map
 
 _NOT_IN_GROUPS = re.compile(r"[^A-Za-z0-9_]", re.ASCII)
 
 
+@functools.lru_cache(maxsize=4096)
 def group_name(prefix: str, value: str) -> str:
     """Return a group name that Ansible takes without a warning: `cluster_web_1` for cluster `web-1`."""
     return f"{prefix}_{_NOT_IN_GROUPS.sub('_', value)}"
 
 
-def inventory(session: Session) -> dict[str, Any]:
-    """Return all hosts with their variables under `_meta`, and groups by cluster, status and operating system."""
-    clusters: dict[int | None, str] = dict(session.exec(select(Cluster.id, Cluster.name)).all())
-    groups: dict[str, list[str]] = {group_name("cluster", name): [] for name in clusters.values()}
-    hostvars: dict[str, dict[str, Any]] = {}
-    table = Host.__table__  # type: ignore[attr-defined]
-    for row in session.connection().execute(table.select().order_by(col(Host.address))):
-        cluster = clusters.get(row.cluster_id, "")
-        hostvars[row.address] = {
-            "ansible_host": row.address,
-            "ansible_user": row.remote_user,
-            "commissaire_address": row.address,
-            "commissaire_status": row.status,
-            "commissaire_cluster": cluster,
-            "commissaire_os": row.os,
-            "commissaire_os_version": row.os_version,
-            "commissaire_os_family": row.os_family,
-            "commissaire_cpus": row.cpus,
-            "commissaire_memory_kb": row.memory_kb,
-            "commissaire_space_bytes": row.space_bytes,
-            "commissaire_source": row.source,
-        }
-        for prefix, value in (("cluster", cluster), ("status", row.status), ("os", row.os)):
+def inventory(session: Session) -> bytes:
+    """Return, as JSON, all hosts' variables under `_meta`, and groups by cluster, status and operating system."""
+    hosts, clusters = Host.__table__, Cluster.__table__  # type: ignore[attr-defined]
+    source = hosts.outerjoin(clusters, hosts.c.cluster_id == clusters.c.id)
+    cluster = func.coalesce(clusters.c.name, "")
+    variables = {
+        "ansible_host": hosts.c.address,
+        "ansible_user": hosts.c.remote_user,
+        "commissaire_address": hosts.c.address,
+        "commissaire_status": hosts.c.status,
+        "commissaire_cluster": cluster,
+        "commissaire_os": hosts.c.os,
+        "commissaire_os_version": hosts.c.os_version,
+        "commissaire_os_family": hosts.c.os_family,
+        "commissaire_cpus": hosts.c.cpus,
+        "commissaire_memory_kb": hosts.c.memory_kb,
+        "commissaire_space_bytes": hosts.c.space_bytes,
+        "commissaire_source": hosts.c.source,
+    }
+    hostvars = json_map(session, source, hosts.c.address, variables)
+    groups: dict[str, list[str]] = {
+        group_name("cluster", name): [] for name in session.connection().scalars(select(clusters.c.name))
+    }
+    members = select(hosts.c.address, cluster, hosts.c.status, hosts.c.os).select_from(source).order_by(hosts.c.address)
+    for address, *values in session.connection().execute(members):
+        for prefix, value in zip(("cluster", "status", "os"), values, strict=True):
             if value:
-                groups.setdefault(group_name(prefix, value), []).append(row.address)
-    document: dict[str, Any] = {name: {"hosts": hosts} for name, hosts in sorted(groups.items())}
-    document["_meta"] = {"hostvars": hostvars}
+                groups.setdefault(group_name(prefix, value), []).append(address)
+    document: dict[str, Any] = {name: {"hosts": addresses} for name, addresses in sorted(groups.items())}
     document["all"] = {"children": ["ungrouped", *sorted(groups)]}
-    return document
+    return b'{"_meta":{"hostvars":' + hostvars + b"}," + orjson.dumps(document)[1:]

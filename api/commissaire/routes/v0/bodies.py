@@ -80,7 +80,16 @@ class HostShown(BaseModel):
     @classmethod
     def of(cls, host: Host) -> HostShown:
         """Show a record."""
-        return cls(**host_fields(host))
+        return cls(
+            address=host.address,
+            status=host.status,
+            os=host.os,
+            cpus=host.cpus,
+            memory=host.memory_kb,
+            space=host.space_bytes,
+            last_check=naive_iso(host.last_check) or "",
+            source=host.source,
+        )
 
 
 class HostCounts(BaseModel):
@@ -156,20 +165,6 @@ class HostStatusShown(BaseModel):
     type: str
     host: HostStatusOfHost
     container_manager: dict[str, Any]
-
-
-def host_fields(host: Any) -> dict[str, Any]:
-    """Return the fields of `HostShown` from a host record or a row of its table."""
-    return {
-        "address": host.address,
-        "status": host.status,
-        "os": host.os,
-        "cpus": host.cpus,
-        "memory": host.memory_kb,
-        "space": host.space_bytes,
-        "last_check": naive_iso(host.last_check) or "",
-        "source": host.source,
-    }
 
 
 def check_repeated(name: str, given: str | None, in_url: str) -> None:

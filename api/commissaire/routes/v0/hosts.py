@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import orjson
 from fastapi import APIRouter, Request, Response
-from sqlmodel import col, select
 
 from commissaire.clock import naive_iso
 from commissaire.fleet import hosts
@@ -15,13 +13,13 @@ from commissaire.fleet.keys import check_encoded_key
 from commissaire.fleet.operations import request_bootstrap
 from commissaire.problems import responses
 from commissaire.records import Host
+from commissaire.records.as_json import iso_time, json_array
 from commissaire.routes.v0.bodies import (
     HostShown,
     HostStatusOfHost,
     HostStatusShown,
     HostWanted,
     check_repeated,
-    host_fields,
 )
 from commissaire.routes.v0.json_route import JsonRoute
 from commissaire.services import Asker, Parts
@@ -32,13 +30,19 @@ router = APIRouter(prefix="/api/v0", tags=["hosts"], route_class=JsonRoute)
 @router.get("/hosts", response_model=list[HostShown])
 def list_hosts(parts: Parts) -> Response:
     """Return all host records."""
-    table = Host.__table__  # type: ignore[attr-defined]
-    shown = ("address", "status", "os", "cpus", "memory_kb", "space_bytes", "last_check", "source")
+    table = Host.__table__.c  # type: ignore[attr-defined]
+    fields = {
+        "address": table.address,
+        "status": table.status,
+        "os": table.os,
+        "cpus": table.cpus,
+        "memory": table.memory_kb,
+        "space": table.space_bytes,
+        "last_check": iso_time(table.last_check),
+        "source": table.source,
+    }
     with parts.database.read() as session:
-        rows = session.connection().execute(
-            select(*(table.c[name] for name in shown)).order_by(col(Host.id))  # rows, not records: thousands of them
-        )
-        return Response(orjson.dumps([host_fields(row) for row in rows]), media_type="application/json")
+        return Response(json_array(session, fields, table.id), media_type="application/json")
 
 
 @router.get("/host/{address}", responses=responses(404))

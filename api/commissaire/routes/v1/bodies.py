@@ -192,8 +192,23 @@ class HostDetail(BaseModel):
     @classmethod
     def of(cls, host: Host, cluster: str | None) -> HostDetail:
         """Show a record."""
-        same = host.model_dump(include=set(cls.model_fields) - {"status", "cluster", "last_check"})
-        return cls(**same, status=HostStatus(host.status), cluster=cluster, last_check=rfc3339(host.last_check))
+        return cls(
+            address=host.address,
+            status=HostStatus(host.status),
+            message=host.message,
+            cluster=cluster,
+            os=host.os,
+            os_version=host.os_version,
+            os_family=host.os_family,
+            kernel=host.kernel,
+            cpus=host.cpus,
+            memory_kb=host.memory_kb,
+            space_bytes=host.space_bytes,
+            remote_user=host.remote_user,
+            source=host.source,
+            last_check=rfc3339(host.last_check),
+            host_key=host.host_key,
+        )
 
 
 class HostPage(BaseModel):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Header, Response
 
 from commissaire.fleet.inventory import inventory
@@ -18,7 +17,7 @@ router = APIRouter(prefix="/api/v1/inventory", tags=["inventory"])
 def get(parts: Parts, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Return what `ansible-inventory --list` prints, `_meta` included."""
     with parts.database.read() as session:
-        body = orjson.dumps(inventory(session))
+        body = inventory(session)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     if etag in known or "*" in known:
