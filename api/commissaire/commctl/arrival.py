@@ -1,4 +1,4 @@
-"""Waiting for a new host to become usable."""
+"""Waiting for hosts to become usable."""
 
 from __future__ import annotations
 
@@ -19,29 +19,37 @@ USABLE = ("active", "disassociated")
 POLL_SECONDS = 1.0
 
 
-def wait_for(client: Client, address: str) -> None:
-    """Print each status *address* comes to, until it is usable. Raises typer.Exit with 2 when it failed."""
-    seen, answered = "", time.monotonic()
+def wait_for(client: Client, addresses: list[str]) -> None:
+    """Print each status the *addresses* come to, until each is usable or has failed.
+
+    Raises typer.Exit with 2 when one failed or was removed, and NoServerError when the server stays away.
+    """
+    waiting, failed, answered = dict.fromkeys(addresses, ""), False, time.monotonic()
     try:
-        while seen not in USABLE:
-            try:
-                host = client.get(f"/api/v1/hosts/{segment(address)}").body
+        while waiting:
+            for address, seen in list(waiting.items()):
+                try:
+                    host = client.get(f"/api/v1/hosts/{segment(address)}").body
+                except NoObjectError:
+                    host = {"status": "removed"}
+                except NoServerError:
+                    if time.monotonic() - answered >= PATIENCE_SECONDS:
+                        raise
+                    break
                 answered = time.monotonic()
-            except NoObjectError as error:
-                raise RefusedError(error.status, "Not Found", {"detail": f"{address} has been removed"}) from None
-            except NoServerError:
-                if time.monotonic() - answered >= PATIENCE_SECONDS:
-                    raise
-                host = {"status": seen}
-            status = str(host.get("status"))
-            if status != seen:
-                message = printable(host.get("message") or "")
-                say(f"{time.strftime('%H:%M:%S')}  {address}  {status:<13}  {message}".rstrip())
-            if status == "failed":
-                raise typer.Exit(RefusedError.exit_code)
-            seen = status
-            if seen not in USABLE:
+                status = waiting[address] = str(host.get("status"))
+                if status != seen:
+                    message = printable(host.get("message") or "")
+                    say(f"{time.strftime('%H:%M:%S')}  {address}  {status:<13}  {message}".rstrip())
+                if status in (*USABLE, "failed", "removed"):
+                    failed = failed or status not in USABLE
+                    del waiting[address]
+            if waiting:
                 time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        tell(f"No longer waiting; the server goes on with {address}.\nLook again: commctl host get {address}")
+        names = ", ".join(waiting)
+        again = "\n".join(f"Look again: commctl host get {address}" for address in waiting)
+        tell(f"No longer waiting; the server goes on with {names}.\n{again}")
         raise typer.Exit(130) from None
+    if failed:
+        raise typer.Exit(RefusedError.exit_code)

@@ -73,7 +73,7 @@ class Client:
             with _network_errors(f"GET {path}"):
                 if not response.is_success:
                     response.read()
-                    _raise_refused(response)
+                    self._raise_refused(response)
                 yield response.iter_bytes()
         finally:
             response.close()
@@ -91,7 +91,7 @@ class Client:
         finally:
             response.close()
         if not response.is_success:
-            _raise_refused(response)
+            self._raise_refused(response)
         try:
             body = response.json() if response.content else None
         except ValueError:
@@ -114,6 +114,15 @@ class Client:
             self._note_clock(response)
             return response
         raise NoServerError("no server: " + "; ".join(failures))
+
+    def _raise_refused(self, response: httpx.Response) -> None:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        missing = response.status_code == 404 and response.request.method == "GET"
+        asker = f"asked as {self._settings.username} at {self._order[0]}: {self._settings.origin}"
+        raise (NoObjectError if missing else RefusedError)(response.status_code, response.reason_phrase, body, asker)
 
     def _client(self, endpoint: str) -> httpx.Client:
         if endpoint not in self._clients:
@@ -149,12 +158,3 @@ def _network_errors(request: str) -> Iterator[None]:
         raise NoServerError(f"the server took the connection, but gave no answer to {request} in time") from None
     except (httpx.HTTPError, httpx.StreamError) as error:
         raise NoServerError(f"the server broke off its answer to {request}: {error}") from None
-
-
-def _raise_refused(response: httpx.Response) -> None:
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    missing = response.status_code == 404 and response.request.method == "GET"
-    raise (NoObjectError if missing else RefusedError)(response.status_code, response.reason_phrase, body)

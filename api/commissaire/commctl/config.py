@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from commissaire.commctl.errors import CommctlError
-from commissaire.commctl.output import warn
+from commissaire.commctl.output import tell, warn
 
 DEFAULT_PATH = Path("~/.commissaire.json")
 DEFAULT_ENDPOINT = "http://127.0.0.1:8000"
@@ -24,24 +24,52 @@ class Settings:
     endpoints: tuple[str, ...]
     username: str
     password: str = field(repr=False)
+    origin: str = ""
+    """Where each comes from, in words."""
 
 
-def load(path: Path | None) -> Settings:
+def load(path: Path | None, named_by: str = "") -> Settings:
     """Read *path*, or ~/.commissaire.json when it is None, and ask for what is missing.
 
-    Raises CommctlError for a file that can't be read or makes no sense, and for a missing value when there is no
+    *named_by* says what named *path*, like "$COMMCTL_CONFIG". Raises CommctlError for a file that can't be read or makes no sense, and for a missing value when there is no
     terminal to ask on.
     """
     chosen = (path or DEFAULT_PATH).expanduser()
     values = _read(chosen, required=path is not None)
     if "kubeconfig" in values:
         raise CommctlError(f"{chosen}: credentials from a kubeconfig are not supported; give username and password")
+    if not chosen.exists():
+        if not _terminal():
+            raise _missing(chosen)
+        tell(str(_missing(chosen)))
     endpoint = _endpoints(values, chosen) or (_ask("endpoint", chosen, default=DEFAULT_ENDPOINT),)
     return Settings(
         endpoints=tuple(_checked(one, chosen) for one in endpoint),
         username=_text(values, "username", chosen) or _ask("username", chosen),
         password=_text(values, "password", chosen) or _ask("password", chosen, hide=True),
+        origin=_origin(values, f"{chosen} (named by {named_by})" if named_by else str(chosen)),
     )
+
+
+def _origin(values: dict[str, Any], file: str) -> str:
+    keys = ("endpoint", "username", "password")
+    read = [key for key in keys if values.get(key)]
+    asked = [key for key in keys if key not in read]
+    parts = [f"{', '.join(read)} from {file}"] if read else []
+    return "; ".join([*parts, f"{', '.join(asked)} as typed in"] if asked else parts)
+
+
+def _missing(path: Path) -> CommctlError:
+    return CommctlError(
+        f"there is no configuration file {path}\n"
+        f"A server's first start writes {DEFAULT_PATH} on its machine. Elsewhere write one with these three keys, "
+        "and chmod 600 it:\n"
+        f'{{"endpoint": "{DEFAULT_ENDPOINT}", "username": "admin", "password": "..."}}'
+    )
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
@@ -50,7 +78,7 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if required:
-            raise CommctlError(f"there is no configuration file {path}") from None
+            raise _missing(path) from None
         return {}
     except OSError as error:
         raise CommctlError(f"the configuration file {path} can't be read: {error.strerror}") from None
@@ -92,7 +120,7 @@ def _text(values: dict[str, Any], key: str, path: Path) -> str:
 
 
 def _ask(what: str, path: Path, *, default: str | None = None, hide: bool = False) -> str:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _terminal():
         raise CommctlError(f'no {what}: put "{what}" into {path}, or run commctl on a terminal to be asked for it')
     prompt = f"{what.capitalize()}{f' [{default}]' if default else ''}: "
     while True:

@@ -21,17 +21,19 @@ class NoServerError(CommctlError):
 class RefusedError(CommctlError):
     """The server answered with an error status.
 
-    *body* is the decoded RFC 9457 problem where there was one, else None; *reason* the status' phrase.
+    *body* is the decoded RFC 9457 problem where there was one, else None; *reason* the status' phrase; *asker* says
+    who asked, and where that comes from, for a refusal of the credentials.
     """
 
-    def __init__(self, status: int, reason: str, body: Any = None) -> None:
+    def __init__(self, status: int, reason: str, body: Any = None, asker: str = "") -> None:
         self.status = status
         problem: dict[str, Any] = body if isinstance(body, dict) else {}
+        self.detail = str(problem.get("detail") or "")
         lines = [f"{problem.get('title') or reason or 'Error'} ({status})"]
         if problem.get("detail"):
             lines.append(str(problem["detail"]))
-        elif status in (401, 403):
-            lines.append("the server refused this user and password; see username and password in the configuration")
+        if asker and status in (401, 403):
+            lines.append(asker)
         errors = problem.get("errors")
         lines += [f"- {_describe(error)}" for error in (errors if isinstance(errors, list) else [])]
         super().__init__("\n".join(lines))

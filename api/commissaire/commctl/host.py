@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from commissaire.commctl.deletion import delete_each
+from commissaire.commctl.errors import RefusedError
+from commissaire.commctl.failure import tell_number, tell_reason, tell_retry
 from commissaire.commctl.keys import host_key, private_key
-from commissaire.commctl.output import OutputOption, show
+from commissaire.commctl.output import OutputOption, show, tell
 from commissaire.commctl.session import connect, segment
 
 app = typer.Typer(help="Add, show and remove hosts, and put them into clusters.", no_args_is_help=True)
@@ -55,7 +57,7 @@ def create(
     if watch:
         from commissaire.commctl.arrival import wait_for
 
-        wait_for(client, address)
+        wait_for(client, [address])
     else:
         show(answer.body, output)
 
@@ -63,7 +65,10 @@ def create(
 @app.command()
 def get(ctx: typer.Context, address: Address, output: OutputOption = None) -> None:
     """Show a host."""
-    show(connect(ctx).get(f"/api/v0/host/{segment(address)}").body, output)
+    client = connect(ctx)
+    host = client.get(f"/api/v0/host/{segment(address)}").body
+    show(host, output)
+    tell_reason(client, address, host)
 
 
 @app.command("list")
@@ -76,13 +81,50 @@ def list_(
 ) -> None:
     """Show all hosts, or the addresses of a cluster's."""
     path = "/api/v0/hosts" if cluster is None else f"/api/v0/cluster/{segment(cluster)}/hosts"
-    show(connect(ctx).get(path).body, output)
+    hosts = connect(ctx).get(path).body
+    show(hosts, output)
+    tell_number(hosts)
 
 
 @app.command()
 def status(ctx: typer.Context, address: Address, output: OutputOption = None) -> None:
     """Show a host's status, and what its container manager says of it."""
-    show(connect(ctx).get(f"/api/v0/host/{segment(address)}/status").body, output)
+    client = connect(ctx)
+    record = client.get(f"/api/v0/host/{segment(address)}/status").body
+    show(record, output)
+    tell_reason(client, address, record.get("host") if isinstance(record, dict) else None)
+
+
+@app.command()
+def bootstrap(
+    ctx: typer.Context,
+    addresses: Annotated[
+        list[str], typer.Argument(metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False)
+    ],
+    watch: Annotated[
+        bool, typer.Option("--watch", "--wait", help="Wait until the hosts can be used; exit 2 when one fails.")
+    ] = False,
+    output: OutputOption = None,
+) -> None:
+    """Investigate and bootstrap hosts again, such as failed ones; one that is refused doesn't keep the others."""
+    if watch and output:
+        raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
+    client = connect(ctx)
+    paths = {address: f"/api/v1/hosts/{segment(address)}/bootstrap" for address in addresses}
+    begun = []
+    for address, path in paths.items():
+        try:
+            begun.append({"address": address, "operation": client.post(path).body["id"]})
+        except RefusedError as error:
+            tell(f"{address}: {error}")
+    if watch:
+        from commissaire.commctl.arrival import wait_for
+
+        wait_for(client, [one["address"] for one in begun])
+    elif begun:
+        show(begun, output)
+    if len(begun) < len(paths):
+        raise typer.Exit(RefusedError.exit_code)
 
 
 @app.command()
@@ -123,7 +165,9 @@ def accept_key(
 ) -> None:
     """Accept that a host's SSH key has changed, as after a reinstallation."""
     body = {"host_key": key and host_key(key)}
-    show(connect(ctx).put(f"/api/v1/hosts/{segment(address)}/host-key", body).body, output)
+    host = connect(ctx).put(f"/api/v1/hosts/{segment(address)}/host-key", body).body
+    show(host, output)
+    tell_retry(address, host)
 
 
 def _membership(address: str, cluster: str) -> str:

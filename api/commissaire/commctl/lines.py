@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class LineView:
     """A View of one line a change: time, address, state, phase, seconds, message."""
 
+    keeps_messages = True
+
     def __init__(self, progress: Progress, operation: str, now: Callable[[], float]) -> None:
         self._progress = progress
         self._operation = operation

@@ -31,6 +31,9 @@ REFRESHES_PER_SECOND = 4
 class LiveView:
     """A View that redraws in place, four times a second."""
 
+    keeps_messages = False
+    """They are cut to the line: the last picture has none of failed hosts, whose messages follow it in full."""
+
     def __init__(self, progress: Progress, operation: str, now: Callable[[], float], console: Console) -> None:
         self._progress = progress
         self._operation = operation
@@ -69,7 +72,7 @@ class LiveView:
         state = str(progress.operation.get("state", "connecting"))
         title = (printable(progress.title), "bold")
         heading = Text.assemble(title, f"  {self._operation}  ", (state, STYLES.get(state, "")))
-        parts: list[RenderableType] = [heading, _table(shown, now)]
+        parts: list[RenderableType] = [heading, _table(shown, now, final=progress.ended)]
         if len(rows) > len(shown):
             parts.append(Text(f"... and {len(rows) - len(shown)} more hosts", style="dim"))
         parts.append(_counts(progress.counts()))
@@ -87,7 +90,7 @@ def select(rows: list[Row], room: int) -> list[Row]:
     return [*running, *failed][:room]
 
 
-def _table(rows: list[Row], now: float) -> Table:
+def _table(rows: list[Row], now: float, *, final: bool) -> Table:
     table = Table.grid(padding=(0, 2), expand=True)
     for width in (min(40, max((len(row["address"]) for row in rows), default=1)), 11, 10):
         table.add_column(width=width, no_wrap=True, overflow="ellipsis")
@@ -100,7 +103,7 @@ def _table(rows: list[Row], now: float) -> Table:
             Text(state, style=STYLES.get(state, "")),
             Text(printable(row.get("phase") or "-")),
             "-" if took is None else f"{took:.0f} s",
-            Text(printable(row.get("message") or ""), style="dim"),
+            Text("" if final and state == "failed" else printable(row.get("message") or ""), style="dim"),
         )
     return table
 

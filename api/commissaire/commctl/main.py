@@ -56,8 +56,10 @@ def main() -> None:
     """Run commctl with the process' arguments, and exit with its code."""
     try:
         app(prog_name="commctl")
-    except NoObjectError:
+    except NoObjectError as error:
         say("No object found.")
+        if error.detail:
+            tell(error.detail)
     except CommctlError as error:
         tell(str(error))
         sys.exit(error.exit_code)

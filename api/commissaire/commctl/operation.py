@@ -1,11 +1,12 @@
 """commctl operation …"""
 
+import sys
 import time
 from typing import Annotated, Any
 
 import typer
 
-from commissaire.commctl.output import OutputOption, show, tell
+from commissaire.commctl.output import Format, OutputOption, show, tell
 from commissaire.commctl.session import connect, segment
 
 app = typer.Typer(help="Show, watch and cancel operations.", no_args_is_help=True)
@@ -31,7 +32,7 @@ def list_(
     filters = {"kind": kind, "cluster": cluster, "host": host, "state": state, "limit": limit, "before": before}
     page = connect(ctx).get(PATH, {key: value for key, value in filters.items() if value is not None}).body
     show(page["items"], output)
-    if page.get("next"):
+    if page.get("next") and (output is Format.TABLE or sys.stdout.isatty()):
         tell(f"There are older ones: --before {page['next']}")
 
 

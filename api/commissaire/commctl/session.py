@@ -20,7 +20,9 @@ def connect(ctx: typer.Context) -> Client:
     from commissaire.commctl.client import Client
 
     path = ctx.find_root().obj
-    client = Client(config.load(path if isinstance(path, Path) else None))
+    source = ctx.find_root().get_parameter_source("config")
+    named_by = "$COMMCTL_CONFIG" if source and source.name == "ENVIRONMENT" else ""
+    client = Client(config.load(path if isinstance(path, Path) else None, named_by))
     ctx.call_on_close(client.close)
     return client
 

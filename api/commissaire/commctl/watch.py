@@ -26,6 +26,9 @@ FAILURES_SHOWN = 20
 class View(Protocol):
     """Where progress is shown. A context manager around the whole operation."""
 
+    keeps_messages: bool
+    """Whether every host's last message can still be read in full afterwards."""
+
     def __enter__(self) -> View: ...
 
     def __exit__(self, *exc: object) -> None: ...
@@ -56,7 +59,8 @@ def watch(client: Client, operation: str) -> None:
         return time.time() + client.clock_skew_seconds
 
     try:
-        with _view(progress, operation, now) as view:
+        view = _view(progress, operation, now)
+        with view:
             for event in follow(client, operation):
                 if event.name == "lost":
                     view.note(f"connection lost, trying again ({event.data['message']})")
@@ -76,7 +80,7 @@ def watch(client: Client, operation: str) -> None:
         raise NoServerError(
             f"{error}; the operation goes on there, or when the server is back.\n{_hints(operation)}"
         ) from None
-    _report(progress, now())
+    _report(progress, now(), told=view.keeps_messages)
 
 
 def _begin(client: Client, operation: str) -> Progress:
@@ -106,11 +110,11 @@ def _hints(operation: str) -> str:
     )
 
 
-def _report(progress: Progress, now: float) -> None:
+def _report(progress: Progress, now: float, *, told: bool) -> None:
     failed = [row for row in progress.hosts.values() if row.get("state") == "failed"]
-    for row in failed[:FAILURES_SHOWN]:
+    for row in [] if told else failed[:FAILURES_SHOWN]:
         say(f"failed: {printable(row['address'])}: {printable(row.get('message') or row.get('phase') or 'no message')}")
-    if len(failed) > FAILURES_SHOWN:
+    if not told and len(failed) > FAILURES_SHOWN:
         say(f"... and {len(failed) - FAILURES_SHOWN} more: commctl operation show {progress.operation.get('id')}")
     state = str(progress.operation.get("state"))
     if state != "finished" and not failed:

@@ -63,20 +63,24 @@ def _interrupted_restart_vars(operation: Operation) -> dict[str, Any]:
 
 
 def _restarted(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
+    if state not in (OperationHostState.FINISHED, OperationHostState.FAILED):
+        return
     host = _host(session, address)
     if host is None:
         return
     if state == OperationHostState.FINISHED:
         _came_up(host)
-    elif state == OperationHostState.FAILED:
+    else:
         host.status, host.message = HostStatus.FAILED, f"restart: {with_phase(phase, message)}"
 
 
 def _bootstrapped(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
+    facts = data.get("facts")
+    if not facts and state in (OperationHostState.RUNNING, OperationHostState.PENDING):
+        return
     host = _host(session, address)
     if host is None:
         return
-    facts = data.get("facts")
     if facts:
         _record_facts(host, facts)
         if host.status == HostStatus.INVESTIGATING:
