@@ -31,8 +31,8 @@ class Settings:
 def load(path: Path | None, named_by: str = "") -> Settings:
     """Read *path*, or ~/.commissaire.json when it is None, and ask for what is missing.
 
-    *named_by* says what named *path*, like "$COMMCTL_CONFIG". Raises CommctlError for a file that can't be read or makes no sense, and for a missing value when there is no
-    terminal to ask on.
+    *named_by* says what named *path*, like "$COMMCTL_CONFIG". Raises CommctlError for a file that can't be read or
+    makes no sense, and for a missing value when there is no terminal to ask on.
     """
     chosen = (path or DEFAULT_PATH).expanduser()
     values = _read(chosen, required=path is not None)

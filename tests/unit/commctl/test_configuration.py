@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from unit.commctl.server import ScriptedServer
+from commissaire.commctl import config
+from unit.commctl.server import ScriptedServer, problem
 
 if TYPE_CHECKING:
     import subprocess
@@ -118,11 +119,34 @@ def test_a_configuration_that_makes_no_sense_is_named(
     assert str(configuration) in result.err
 
 
-def test_a_missing_default_file_is_no_error_of_its_own(commctl: Run, configuration: Path) -> None:
+def test_without_a_configuration_it_says_how_to_come_by_one(commctl: Run, configuration: Path) -> None:
     configuration.unlink()
     result = commctl("cluster", "list")
     assert result.code == 2
-    assert result.err.startswith('no endpoint: put "endpoint" into')
+    assert result.err.splitlines() == [
+        f"there is no configuration file {configuration}",
+        "A server's first start writes ~/.commissaire.json on its machine. Elsewhere write one with these three keys, "
+        "and chmod 600 it:",
+        '{"endpoint": "http://127.0.0.1:8000", "username": "admin", "password": "..."}',
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_name_where_they_come_from(
+    commctl: Run, server: ScriptedServer, configuration: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    body = problem(status, "Refused", "the credentials are missing or wrong")
+    server.answer("GET", "/api/v0/clusters", status, body)
+    asked = f"asked as admin at {server.endpoint}: endpoint, username, password from {configuration}"
+    result = commctl("cluster", "list")
+    assert result.code == 2
+    assert result.err.splitlines() == [f"Refused ({status})", "the credentials are missing or wrong", asked]
+    monkeypatch.setenv("COMMCTL_CONFIG", str(configuration))
+    assert commctl("cluster", "list").err.splitlines()[-1] == f"{asked} (named by $COMMCTL_CONFIG)"
+
+
+def test_what_was_typed_in_is_told_from_what_was_read() -> None:
+    assert config._origin({"endpoint": "e"}, "/f") == "endpoint from /f; username, password as typed in"
 
 
 def test_a_file_open_to_others_is_warned_of(commctl: Run, server: ScriptedServer, configuration: Path) -> None:

@@ -155,7 +155,8 @@ def test_operation_list_filters_and_tells_of_older_ones(commctl: Run, server: Sc
     query = "kind=restart&cluster=c&host=h&state=failed&limit=1&before=12"
     assert server.calls == [("GET", f"/api/v1/operations?{query}")]
     assert result.out == "- id: '9'\n  kind: restart\n"
-    assert result.err == "There are older ones: --before 9\n"
+    assert result.err == "", "a program reads YAML and JSON"
+    assert commctl("operation", "list", "-o", "table").err == "There are older ones: --before 9\n"
 
 
 def test_a_command_reuses_its_connection(commctl: Run, server: ScriptedServer) -> None:
