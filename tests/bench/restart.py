@@ -82,17 +82,17 @@ def _tell(part: Part, rounds: dict[str, list[Round]]) -> None:
             on = f"{HOSTS} hosts, {spread([getattr(one, key) for one in rounds[name]])}"
             part.add(f"{title}: {name}", f"{figures[key]:.2f} s", compared, on)
     part.notes.append(
-        "A plain loop of ssh, the least one can do by hand: ssh systemctl reboot, the port asked every 20 ms, ssh until "
-        "there is a new boot id and systemd has started everything; then the next host. The target for ours is at most "
-        f"{TARGET} x that. The machines alone: the same without ssh, ordered and asked on their consoles: no "
-        "restart can be quicker. Order to all well is by each tool's own account; each further host is from one host's sshd "
-        "back to the next one's, by a probe that asks every 50 ms."
+        "A plain loop of ssh, the least one can do by hand: ssh systemctl reboot, the port asked every 20 ms, ssh "
+        "until there is a new boot id and systemd has started everything; then the next host. The target for ours is "
+        f"at most {TARGET} x that. The machines alone: the same without ssh, ordered and asked on their consoles: no "
+        "restart can be quicker. Order to all well is by each tool's own account; each further host is from one "
+        "host's sshd back to the next one's, by a probe that asks for sshd's greeting."
     )
 
 
 def _watched(lab: Lab, restart: Callable[[], list[float]]) -> Round:
     before = {host.name: len(host.boots()) for host in lab.hosts}
-    with Probe(lab) as probe:
+    with Probe(lab, pause_seconds=0.2) as probe:
         begin = time.monotonic()
         away = restart()
         total = time.monotonic() - begin

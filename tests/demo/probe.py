@@ -12,6 +12,7 @@ from lab import Lab
 PAUSE_SECONDS = 0.05
 PATIENCE_SECONDS = 1.0  # a busy computer's hiccup is no outage
 IMPATIENCE_SECONDS = 0.2  # while a host is away: to see it come back
+FAREWELL_SECONDS = 5.0  # at the end: for a host that is away still
 
 
 @dataclass
@@ -26,9 +27,13 @@ class Outage:
 
 @dataclass
 class Probe:
-    """Asks the ssh port of each of the lab's hosts for its greeting every 50 ms: `with Probe(lab) as probe:`."""
+    """Asks the ssh port of each of the lab's hosts for its greeting every 50 ms: `with Probe(lab) as probe:`.
+
+    `pause_seconds` makes it ask hosts that are there less often: each greeting costs the host a process.
+    """
 
     lab: Lab
+    pause_seconds: float = PAUSE_SECONDS
     log: list[Outage] = field(default_factory=list)
     asked: int = 0
     started: float = 0
@@ -43,9 +48,9 @@ class Probe:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.ended = time.monotonic()
         self._stop.set()
         self._thread.join()
-        self.ended = time.monotonic()
 
     def outages(self, address: str) -> list[tuple[float, float]]:
         """Return when the host was away: (start, end) in seconds since the probe began; the end may be infinite."""
@@ -64,7 +69,8 @@ class Probe:
     async def _follow(self, address: str) -> None:
         away: Outage | None = None
         last = self.started
-        while not self._stop.is_set():
+        while True:
+            last_time = self._stop.is_set()  # what was asked before may not know yet
             asked = time.monotonic()
             self.longest_pause_seconds = max(self.longest_pause_seconds, asked - last)
             trouble = await _greeting(address, IMPATIENCE_SECONDS if away else PATIENCE_SECONDS)
@@ -76,7 +82,9 @@ class Probe:
             elif away and not trouble:
                 away.end = last
                 away = None
-            await asyncio.sleep(PAUSE_SECONDS)
+            if last_time and (not away or last > self.ended + FAREWELL_SECONDS):
+                return
+            await asyncio.sleep(PAUSE_SECONDS if away else self.pause_seconds)
 
 
 async def _greeting(address: str, seconds: float) -> str:
