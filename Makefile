@@ -26,7 +26,7 @@ packages: setup
 	sh tests/lab/packages.sh
 
 demo: packages ## Restart a cluster of HOSTS=3 real machines, and prove it
-	PYTHONPATH=tests $(BIN)/python -m demo --hosts $(HOSTS)
+	PYTHONPATH=tests $(BIN)/python -m demo --hosts $(HOSTS) $(ARGS)
 
 test: packages ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -38,7 +38,7 @@ lint: setup ## Check style, types, YAML and Ansible content
 	$(BIN)/ansible-lint --offline
 
 bench: packages ## Measure, against what a user would use instead
-	PYTHONPATH=tests $(BIN)/python -m bench
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 lab: packages ## Start a lab of HOSTS=3 machines, and say how to reach them
 	PYTHONPATH=tests $(BIN)/python -m lab up --hosts $(HOSTS)

@@ -186,9 +186,10 @@ class Journal:
                     for address, host in changed.items()
                 ],
             )
-        for address, host in changed.items():
-            self._effects(session, address, host.state, host.phase, host.message, host.data)
-            host.changed = False
+        with session.no_autoflush:  # one flush for all of them, not one before each look at the next
+            for address, host in changed.items():
+                self._effects(session, address, host.state, host.phase, host.message, host.data)
+                host.changed = False
 
 
 def record_events(session: Session, rows: list[dict[str, Any]]) -> int:
