@@ -20,6 +20,7 @@ from commissaire import openapi, problems
 from commissaire.auth.administrator import write_once
 from commissaire.auth.gate import Gate
 from commissaire.auth.plugin import load
+from commissaire.auth.self_auth import check_self_auths
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.dispatch.workers import Workers
@@ -63,7 +64,13 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
-    app.add_middleware(Gate, authenticators=load(plugins), cache_seconds=settings.credential_cache_seconds)
+    check_self_auths(settings.self_auths)
+    app.add_middleware(
+        Gate,
+        authenticators=load(plugins),
+        cache_seconds=settings.credential_cache_seconds,
+        self_auths=settings.self_auths,
+    )
     app.add_middleware(RequestRecorder, database=database, metrics=metrics)
     problems.install(app)
     openapi.install(app)

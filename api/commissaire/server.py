@@ -116,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME:KEY=VALUE,…",
         help="Authentication plugin and its options; repeatable. Default: the users in the data folder.",
     )
+    parser.add_argument(
+        "--self-auth", dest="self_auths", action="append", metavar="PATH", help=f"Repeatable. {text['self_auths']}"
+    )
     option("--data-dir", type=Path, metavar="DIR")
     option("--database-url", metavar="URL")
     option("--workers", type=int, metavar="N")

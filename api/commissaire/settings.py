@@ -13,6 +13,8 @@ from sqlalchemy.exc import ArgumentError
 
 DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
 ENVIRONMENT_PREFIX = "COMMISSAIRE_"
+_LISTS = ("authentication_plugins", "self_auths")
+"""Settings that stand in the environment as JSON."""
 
 
 class SettingsError(Exception):
@@ -52,6 +54,10 @@ class Settings(BaseModel):
     )
     authentication_plugins: list[AuthenticationPlugin] = Field(
         default_factory=list, description="Plugins tried in this order; the first success wins."
+    )
+    self_auths: list[str] = Field(
+        default_factory=lambda: ["/api/v0/secrets"],
+        description="Paths whose routes authenticate their clients themselves; no plugin is asked there.",
     )
     data_dir: Path = Field(default_factory=default_data_dir, description="Folder for everything the server writes.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder.")
@@ -114,7 +120,7 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any], *, enviro
     for name in Settings.model_fields:
         text = environ.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
-            values[name] = _json(text, ENVIRONMENT_PREFIX + name.upper()) if name == "authentication_plugins" else text
+            values[name] = _json(text, ENVIRONMENT_PREFIX + name.upper()) if name in _LISTS else text
     values.update(overrides)
     try:
         return Settings(**values)

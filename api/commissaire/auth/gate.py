@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commissaire.auth.plugin import Authenticator
+from commissaire.auth.self_auth import SelfAuths
 from commissaire.problems import problem
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
@@ -25,17 +26,26 @@ log = structlog.get_logger(__name__)
 class Gate:
     """ASGI middleware: asks the authenticators in order, the first success wins, and remembers it for a while.
 
+    What is at or below *self_auths* authenticates its clients itself.
+
     Under `/api/v0` a refusal is 403, as Commissaire 0.0.6 answers; elsewhere 401 with `WWW-Authenticate`.
     """
 
-    def __init__(self, app: ASGIApp, authenticators: Sequence[Authenticator], cache_seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticators: Sequence[Authenticator],
+        cache_seconds: float,
+        self_auths: Sequence[str] = (),
+    ) -> None:
         self._app = app
+        self._self_auths = SelfAuths(self_auths)
         self._authenticators = authenticators
         self._cache = _VerifiedCredentials(cache_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with `state["user"]` set, or answer the refusal."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._self_auths.cover(scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

@@ -107,7 +107,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
     values = {
         "LISTEN_INTERFACE": "::1", "LISTEN_PORT": "0", "TLS_PEMFILE": "/etc/hostname", "WORKERS": "0", "DEBUG": "true",
         "TLS_CLIENTVERIFYFILE": "/etc/hostname", "AUTHENTICATION_PLUGINS": "[]", "DATA_DIR": "/x", "DATABASE_URL":
-        "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5",
+        "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5", "SELF_AUTHS": "[]",
     }  # fmt: skip
     assert {name.lower() for name in values} == set(Settings.model_fields)
     settings = load_settings(None, {}, environ={f"COMMISSAIRE_{name}": text for name, text in values.items()})
@@ -120,3 +120,16 @@ def test_relative_paths_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert Settings(data_dir=Path("x")).data_dir == tmp_path / "x"
     assert Settings(data_dir=Path("~/x")).data_dir == Path("/home/somebody/x")
     assert Settings(data_dir=Path("/x")).sqlalchemy_url == "sqlite:////x/commissaire.db"
+
+
+def test_self_auths_come_from_file_environment_and_command_line(config: Path) -> None:
+    paths = ["/api/v0/secrets/a", "/api/v0/secrets/b"]
+    config.write_text(json.dumps({"self-auths": paths}))
+    arguments = [word for path in paths for word in ("--self-auth", path)]
+    assert settings_from(["--no-config-file"], {}).self_auths == ["/api/v0/secrets"]
+    for settings in (
+        load_settings(config, {}, environ={}),
+        load_settings(None, {}, environ={"COMMISSAIRE_SELF_AUTHS": json.dumps(paths)}),
+        settings_from([*arguments, "--no-config-file"], {}),
+    ):
+        assert settings.self_auths == paths
