@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import sys
+from typing import Any
 
 import structlog
+
+from commissaire.configuration import SettingsError
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -15,8 +19,14 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def configure(*, debug: bool) -> None:
-    """Send everything, the libraries' logs included, to standard error."""
+def configure(*, debug: bool, more: dict[str, Any] | None = None) -> None:
+    """Send everything, the libraries' logs included, to standard error; then apply *more* (`dictConfig`).
+
+    Handlers in *more* may name the formatter `commissaire`, which writes as ours does.
+
+    Raises:
+        SettingsError: *more* can't be used.
+    """
     render: list[structlog.typing.Processor]
     if sys.stderr.isatty():
         # no rich tracebacks: they show local variables, credentials among them
@@ -30,15 +40,25 @@ def configure(*, debug: bool) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
     )
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("uvicorn", "uvicorn.error"):
         logging.getLogger(noisy).handlers.clear()
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    if more:
+        _apply(more, formatter)
+
+
+def _apply(more: dict[str, Any], formatter: logging.Formatter) -> None:
+    try:
+        formatters = {"commissaire": {"()": lambda: formatter}, **more.get("formatters", {})}
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **more, "formatters": formatters})
+    except (ValueError, TypeError, AttributeError) as error:
+        cause = f": {error.__cause__}" if error.__cause__ else ""
+        raise SettingsError(f"setting 'logging': {error}{cause}; see Python's logging.config.dictConfig") from error

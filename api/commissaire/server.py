@@ -61,7 +61,7 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingsError, VaultError: something it needs can't be used.
     """
-    logs.configure(debug=settings.debug)
+    logs.configure(debug=settings.debug, more=settings.logging)
     listener = _listen(settings)
     _first_start(settings, listener.getsockname()[1])
     app = create_app(settings)
@@ -123,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--database-url", metavar="URL")
     option("--workers", type=int, metavar="N")
     option("--credential-cache-seconds", type=float, metavar="SECONDS")
+    option("--bus-uri", metavar="URI")
+    option("--bus-exchange", metavar="NAME")
     option("--debug", action="store_const", const=True)
     return parser
 

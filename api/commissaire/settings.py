@@ -1,8 +1,7 @@
-"""The server's settings: a JSON file, the environment and the command line, the later ones winning."""
+"""The server's settings: etcd, a JSON file, the environment and the command line, the later ones winning."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from commissaire import configuration
+from commissaire.configuration import SettingsError as SettingsError
+
 DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
 ENVIRONMENT_PREFIX = "COMMISSAIRE_"
-_LISTS = ("authentication_plugins", "self_auths")
-"""Settings that stand in the environment as JSON."""
-
-
-class SettingsError(Exception):
-    """The configuration can't be used; the message says which part and why."""
+_JSON_IN_ENVIRONMENT = ("authentication_plugins", "self_auths", "logging")
 
 
 class AuthenticationPlugin(BaseModel):
@@ -72,7 +69,40 @@ class Settings(BaseModel):
         ge=0,
         description="How long a verified password is remembered, in memory only; 0 asks the plugins each time.",
     )
+    bus_uri: str | None = Field(
+        None, repr=False, description="Message bus that changes are published on, such as redis://HOST:6379/ (kombu)."
+    )
+    bus_exchange: str = Field("commissaire", min_length=1, description="Exchange on the message bus.")
+    logging: dict[str, Any] | None = Field(
+        None, description="Python's logging.config.dictConfig, applied after Commissaire's own."
+    )
     debug: bool = Field(False, description="Log at debug level.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_forms(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Accept `authentication-plugin`, and one plugin that is in no list (Commissaire 0.0.6)."""
+        if "authentication_plugin" in values:
+            if "authentication_plugins" in values:
+                raise ValueError("authentication_plugin and authentication_plugins are the same setting; give one")
+            values["authentication_plugins"] = values.pop("authentication_plugin")
+        if isinstance(values.get("authentication_plugins"), dict):
+            values["authentication_plugins"] = [values["authentication_plugins"]]
+        return values
+
+    @field_validator("listen_interface")
+    @classmethod
+    def _no_port(cls, value: str) -> str:
+        if value.isdigit():
+            raise ValueError(f"{value} is a port, not an address; say --listen-port {value}")
+        return value
+
+    @field_validator("bus_uri")
+    @classmethod
+    def _bus_address(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value:
+            raise ValueError("it is no URI, such as redis://127.0.0.1:6379/")
+        return value
 
     @field_validator("data_dir", "tls_pemfile", "tls_clientverifyfile")
     @classmethod
@@ -111,43 +141,22 @@ class Settings(BaseModel):
 
 
 def load_settings(config_file: Path | None, overrides: dict[str, Any], *, environ: dict[str, str]) -> Settings:
-    """Merge the configuration file, the environment (`COMMISSAIRE_LISTEN_PORT` …) and *overrides*.
+    """Merge etcd, the configuration file, the environment (`COMMISSAIRE_LISTEN_PORT` …) and *overrides*.
 
     Raises:
-        SettingsError: a file that can't be read or parsed, an unknown key, a value of the wrong type.
+        SettingsError: a source that can't be read or parsed, an unknown key, a value of the wrong type.
     """
-    values = _from_file(config_file) if config_file else {}
+    values = configuration.read("commissaire", config_file, environ)
     for name in Settings.model_fields:
-        text = environ.get(ENVIRONMENT_PREFIX + name.upper())
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        text = environ.get(variable)
         if text is not None:
-            values[name] = _json(text, ENVIRONMENT_PREFIX + name.upper()) if name in _LISTS else text
+            values[name] = configuration.parse_json(text, variable) if name in _JSON_IN_ENVIRONMENT else text
     values.update(overrides)
     try:
         return Settings(**values)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        document = _json(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8: {error}") from error
-    if not isinstance(document, dict):
-        raise SettingsError(f"{path} must hold a JSON object")
-    values = {key.replace("-", "_"): value for key, value in document.items()}
-    if len(values) < len(document):
-        raise SettingsError(f"{path} has a setting twice, once with - and once with _")
-    return values
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise SettingsError(f"{where} is not valid JSON: {error}") from error
 
 
 def _explain(error: ValidationError) -> str:

@@ -5,15 +5,16 @@ set -eu
 
 lab='systemd-container mmdebstrap debian-archive-keyring iproute2 openssh-client'
 database=postgresql
+bus='etcd-server redis-server'
 
 skip() {
   echo "packages: $1" >&2
-  echo "packages: tests on real machines (make lab, make demo, tests/integration) and on PostgreSQL are skipped" >&2
+  echo "packages: tests on real machines (make lab, make demo, tests/integration) and on PostgreSQL, etcd and Redis are skipped" >&2
   exit 0
 }
 
 missing() {
-  for package in $lab $database; do
+  for package in $lab $database $bus; do
     case $(dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null) in
       'install ok installed') ;;
       *) printf '%s ' "$package" ;;

@@ -65,6 +65,11 @@ def test_no_configuration_file_is_read_when_none_is_wanted(config: Path) -> None
         ('{"database-url": "sqlite:///:memory:"}', "SQLite needs a file"),
         ('{"tls-pemfile": "/nowhere/x.pem"}', "there is no file /nowhere/x.pem"),
         ('{"tls-clientverifyfile": "/etc/hostname"}', "of no use without tls_pemfile"),
+        ('{"listen-interface": "8000"}', "8000 is a port, not an address; say --listen-port 8000"),
+        ('{"authentication-plugin": [], "authentication-plugins": []}', "the same setting; give one"),
+        ('{"bus-uri": "CANARY"}', "setting 'bus_uri'.*no URI, such as redis://"),
+        ('{"bus-exchange": ""}', "setting 'bus_exchange'"),
+        ('{"logging": []}', "setting 'logging'"),
     ],
 )
 def test_a_mistake_in_the_file_is_told(config: Path, text: str, message: str) -> None:
@@ -97,6 +102,36 @@ def test_plugins_come_from_file_environment_and_command_line(config: Path) -> No
         ]
 
 
+@pytest.mark.parametrize("key", ["authentication-plugin", "authentication_plugin", "authentication-plugins"])
+def test_one_plugin_needs_no_list_and_the_old_name_of_the_setting_is_known(config: Path, key: str) -> None:
+    config.write_text(json.dumps({key: {"name": "httpbasicauth", "filepath": "users.json"}}))
+    (plugin,) = load_settings(config, {}, environ={}).authentication_plugins
+    assert (plugin.name, plugin.options) == ("httpbasicauth", {"filepath": "users.json"})
+
+
+def test_the_options_of_the_documents_are_known_short_and_abbreviated(config: Path, tmp_path: Path) -> None:
+    write(config, listen_port=1)
+    pem = tmp_path / "server.pem"
+    pem.touch()
+    words = ["-c", str(config), "--no-config", "-i", "10.0.0.1", "-p", "2", "--bus-uri", "redis://127.0.0.1:6379/"]
+    words += ["--bus-exchange", "fleet", "--tls-pemfile", str(pem), "--tls-clientverifyfile", str(pem), "--debug"]
+    settings = settings_from(words, {})
+    assert (settings.listen_interface, settings.listen_port, settings.debug) == ("10.0.0.1", 2, True)
+    assert (settings.bus_uri, settings.bus_exchange) == ("redis://127.0.0.1:6379/", "fleet")
+    assert settings.tls_pemfile == settings.tls_clientverifyfile == pem
+    assert settings_from(["--no-config"], {}).bus_exchange == "commissaire"
+
+
+def test_a_port_in_place_of_the_address_is_told_from_the_command_line_too() -> None:
+    """The documents' own example says `--listen-interface 8000`."""
+    with pytest.raises(SettingsError, match="8000 is a port, not an address; say --listen-port 8000"):
+        settings_from(["--no-config", "--listen-interface", "8000"], {})
+
+
+def test_a_password_in_the_bus_uri_is_not_shown() -> None:
+    assert "CANARY" not in repr(Settings(bus_uri="redis://:CANARY@127.0.0.1/"))
+
+
 def test_a_mistake_in_the_environment_is_told() -> None:
     for name, text in (("AUTHENTICATION_PLUGINS", "{"), ("LISTEN_PORT", "x"), ("DEBUG", "perhaps")):
         with pytest.raises(SettingsError, match=name.lower() if text != "{" else f"COMMISSAIRE_{name} is not valid"):
@@ -107,7 +142,8 @@ def test_every_setting_can_come_from_the_environment() -> None:
     values = {
         "LISTEN_INTERFACE": "::1", "LISTEN_PORT": "0", "TLS_PEMFILE": "/etc/hostname", "WORKERS": "0", "DEBUG": "true",
         "TLS_CLIENTVERIFYFILE": "/etc/hostname", "AUTHENTICATION_PLUGINS": "[]", "DATA_DIR": "/x", "DATABASE_URL":
-        "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5", "SELF_AUTHS": "[]",
+        "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5", "BUS_URI": "redis://h/", "BUS_EXCHANGE": "x",
+        "LOGGING": "{}", "SELF_AUTHS": "[]",
     }  # fmt: skip
     assert {name.lower() for name in values} == set(Settings.model_fields)
     settings = load_settings(None, {}, environ={f"COMMISSAIRE_{name}": text for name, text in values.items()})
