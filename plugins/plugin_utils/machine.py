@@ -66,6 +66,11 @@ class Machine:
 
     def ask(self, script: str, seconds: float) -> Answer:
         """Run a POSIX shell script within `seconds`, and read the lines `name=value` it prints."""
+        pairs = (line.strip().partition("=") for line in self.run(script, seconds).splitlines())
+        return Answer({name: value for name, equals, value in pairs if equals})
+
+    def run(self, script: str, seconds: float) -> str:
+        """Run a POSIX shell script within `seconds`, and return what it prints."""
         become = bool(self._connection.become)
         try:
             with _alarm(seconds):
@@ -82,8 +87,13 @@ class Machine:
         if result["rc"] != 0:
             text = ssh_words(f"{result['stderr']}\n{result['stdout']}")
             raise CommandError(text or f"exit status {result['rc']}")
-        pairs = (line.strip().partition("=") for line in result["stdout"].splitlines())
-        return Answer({name: value for name, equals, value in pairs if equals})
+        return str(result["stdout"])
+
+    def connect_anew(self, seconds: int) -> None:
+        """Log in afresh, within `seconds`: a connection that ssh kept would hide a dead host or a changed key."""
+        if self.transport in ("ssh", "smart"):
+            self._connection.set_option("ssh_extra_args", f"{self.option('ssh_extra_args') or ''} -o ControlPath=none")
+            self._connection.set_option("timeout", seconds)
 
     def hang_up(self) -> None:
         """Close a kept connection (ControlPersist), because its other end is gone or going."""
@@ -99,6 +109,15 @@ class Machine:
     def option(self, name: str) -> Any:
         """Return an option of the connection plugin."""
         return self._connection.get_option(name)
+
+
+def changed_key(error: HostKeyError) -> str:
+    """Say what to do about another host key; ssh's own words on it are a screenful, so only their head is kept."""
+    return (
+        "shows another host key than the recorded one. If the machine is meant to have a new one, accept it: "
+        "`commctl host accept-key` with its address; without the API `ssh-keygen -R`, then record the new key. "
+        f"ssh says: {str(error)[:120]}"
+    )
 
 
 def ssh_words(text: str) -> str:

@@ -16,6 +16,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import (
     HostKeyError,
     Machine,
     NoContactError,
+    changed_key,
 )
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.ssh_port import SshPort, ssh_port
 
@@ -111,7 +112,7 @@ class Restart:
                 answer = self.machine.ask(OBSERVE, CONTACT_SECONDS)
                 break
             except HostKeyError as error:
-                raise RestartError(_changed_key(error), out_of_service=False) from error
+                raise RestartError(changed_key(error), out_of_service=False) from error
             except (NoContactError, CommandError) as error:
                 elapsed = time.monotonic() - start
                 if elapsed >= contact_timeout_seconds:
@@ -163,7 +164,7 @@ class Restart:
                         return answer
                     words, down = f"still has the boot id {boot_id}", port is None
                 except HostKeyError as error:
-                    raise RestartError(_changed_key(error), out_of_service=True) from error
+                    raise RestartError(changed_key(error), out_of_service=True) from error
                 except DeniedError as error:
                     words = str(error)
                     refused_since = refused_since or elapsed
@@ -219,15 +220,6 @@ def pause_seconds(elapsed: float) -> float:
 
 def _probe(port: SshPort | None, elapsed: float) -> str:
     return port.complaint(min(2.0, max(0.2, 0.1 * elapsed))) if port else ""
-
-
-def _changed_key(error: HostKeyError) -> str:
-    """Say what to do about another host key; ssh's own words on it are a screenful, so only their head is kept."""
-    return (
-        "shows another host key than the recorded one. If the machine is meant to have a new one, accept it: "
-        "`commctl host accept-key` with its address; without the API `ssh-keygen -R`, then record the new key. "
-        f"ssh says: {str(error)[:120]}"
-    )
 
 
 def _since(start: float) -> float:
