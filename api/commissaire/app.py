@@ -30,7 +30,7 @@ from commissaire.metrics import Metrics
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
 from commissaire.routes import health
-from commissaire.routes.v0 import clusters, hosts, restart
+from commissaire.routes.v0 import clusters, container_managers, hosts, networks, restart
 from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.routes.v1 import inventory, operations, stream
 from commissaire.services import Services
@@ -38,6 +38,18 @@ from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
 from commissaire.vault import Vault
 
 log = structlog.get_logger(__name__)
+_ROUTES = (
+    clusters,
+    restart,
+    hosts,
+    networks,
+    container_managers,
+    operations,
+    stream,
+    hosts_v1,
+    inventory,
+    health,
+)
 _STOP_SECONDS = 15
 _SOCKET_PARENT_LENGTH = 40
 """A Unix socket's path has 107 bytes; below this folder ours add up to 65."""
@@ -74,7 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestRecorder, database=database, metrics=metrics)
     problems.install(app)
     openapi.install(app)
-    for module in (clusters, restart, hosts, operations, stream, hosts_v1, inventory, health):
+    for module in _ROUTES:
         app.include_router(module.router)
     app.include_router(metrics.router())
     return app

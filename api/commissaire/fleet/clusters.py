@@ -13,6 +13,7 @@ from commissaire.records import (
     Cluster,
     ClusterStatus,
     ContainerManager,
+    ContainerManagerType,
     Host,
     HostStatus,
     Network,
@@ -77,6 +78,12 @@ def members(session: Session, cluster: Cluster) -> list[Host]:
     return list(session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))))
 
 
+def manager_of(session: Session, cluster: Cluster) -> ContainerManager | None:
+    """Return the container manager whose nodes the hosts of *cluster* are; None for none, and for a trivial one."""
+    manager = session.get(ContainerManager, cluster.container_manager) if cluster.container_manager else None
+    return None if manager is None or manager.type == ContainerManagerType.TRIVIAL else manager
+
+
 def status_of(statuses: Iterable[str]) -> ClusterStatus:
     """Add up the statuses of a cluster's hosts."""
     active = [status == HostStatus.ACTIVE for status in statuses]
@@ -102,7 +109,7 @@ def join(session: Session, cluster: Cluster, host: Host) -> None:
             f"host {host.address} is {host.status}; it can join a cluster when it is active or disassociated"
         )
     host.cluster_id = cluster.id
-    host.status = HostStatus.ACTIVE if cluster.container_manager is None else HostStatus.DISASSOCIATED
+    host.status = HostStatus.DISASSOCIATED if manager_of(session, cluster) else HostStatus.ACTIVE
     session.add(host)
 
 

@@ -2,10 +2,10 @@
 
 from commissaire.records.audit import AuditEntry
 from commissaire.records.cluster import Cluster, ClusterStatus
-from commissaire.records.container_manager import ContainerManager
+from commissaire.records.container_manager import ContainerManager, ContainerManagerType
 from commissaire.records.event import Event, EventType
 from commissaire.records.host import READY, Host, HostStatus
-from commissaire.records.network import DEFAULT_NETWORK, Network
+from commissaire.records.network import DEFAULT_NETWORK, Network, NetworkType
 from commissaire.records.operation import (
     TERMINAL,
     Operation,
@@ -24,11 +24,13 @@ __all__ = [
     "Cluster",
     "ClusterStatus",
     "ContainerManager",
+    "ContainerManagerType",
     "Event",
     "EventType",
     "Host",
     "HostStatus",
     "Network",
+    "NetworkType",
     "Operation",
     "OperationHost",
     "OperationHostState",

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from sqlmodel import Field, SQLModel
 
 from commissaire.records.columns import JsonObject
+
+
+class ContainerManagerType(StrEnum):
+    """The kinds of container managers."""
+
+    OPENSHIFT = "openshift"
+    KUBERNETES = "kubernetes"
+    TRIVIAL = "trivial"  # does nothing, for trials
 
 
 class ContainerManager(SQLModel, table=True):
@@ -15,5 +24,5 @@ class ContainerManager(SQLModel, table=True):
     __tablename__ = "container_manager"
 
     name: str = Field(primary_key=True, max_length=64)
-    type: str = Field(default="openshift", max_length=64)
+    type: str = Field(default=ContainerManagerType.OPENSHIFT, max_length=64)
     options: dict[str, Any] = Field(default_factory=dict, sa_type=JsonObject)

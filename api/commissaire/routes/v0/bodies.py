@@ -8,8 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from commissaire.clock import naive_iso
 from commissaire.fleet.errors import Invalid
-from commissaire.records import Cluster, Host, Operation, OperationState
-from commissaire.routes.text import Text
+from commissaire.records import (
+    Cluster,
+    ContainerManager,
+    ContainerManagerType,
+    Host,
+    Network,
+    NetworkType,
+    Operation,
+    OperationState,
+)
+from commissaire.routes.text import JsonObject, Text
 
 _STATUS = {
     OperationState.QUEUED: "in_process",
@@ -33,6 +42,52 @@ class MembersWanted(BaseModel):
 
     old: list[Text]
     new: list[Text]
+
+
+class NetworkWanted(BaseModel):
+    """PUT of a network."""
+
+    name: Text | None = None
+    type: Text = NetworkType.FLANNEL_ETCD
+    options: JsonObject = Field(default_factory=dict, description="`flannel_server`: `address`, as HOST:PORT.")
+
+
+class NetworkShown(BaseModel):
+    """A network."""
+
+    name: str
+    type: NetworkType
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, network: Network) -> NetworkShown:
+        """Show a record."""
+        return cls(name=network.name, type=NetworkType(network.type), options=network.options)
+
+
+class ContainerManagerWanted(BaseModel):
+    """PUT of a container manager."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    name: Text | None = None
+    type: Text = ContainerManagerType.OPENSHIFT
+    options: JsonObject = Field(
+        default_factory=dict, description="`server_url`, and `token` or `certificate_path` with `certificate_key_path`."
+    )
+
+
+class ContainerManagerShown(BaseModel):
+    """A container manager; its secrets are `********`."""
+
+    name: str
+    type: ContainerManagerType
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, manager: ContainerManager) -> ContainerManagerShown:
+        """Show a record."""
+        return cls(name=manager.name, type=ContainerManagerType(manager.type), options=manager.options)
 
 
 class RestartWanted(BaseModel):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
+from sqlmodel import Session
 
 from commissaire.clock import naive_iso
 from commissaire.fleet import hosts
 from commissaire.fleet.addresses import check_address, check_host_key, check_user
+from commissaire.fleet.container_managers import revealed_options
 from commissaire.fleet.errors import NotFound
 from commissaire.fleet.hosts import HostRequest
 from commissaire.fleet.keys import check_encoded_key
 from commissaire.fleet.operations import request_bootstrap
+from commissaire.managers.kubernetes import ManagerError, node_status
 from commissaire.problems import responses
-from commissaire.records import Host
+from commissaire.records import Cluster, ContainerManager, ContainerManagerType, Host
 from commissaire.records.as_json import iso_time, json_array
 from commissaire.routes.v0.bodies import (
     HostShown,
@@ -75,14 +80,26 @@ def delete_host(address: str, parts: Parts) -> list[str]:
 
 @router.get("/host/{address}/status", responses=responses(404))
 def get_host_status(address: str, parts: Parts) -> HostStatusShown:
-    """Return a host's status."""
+    """Return a host's status, and what its container manager says of it: `error` when that can't be asked."""
     with parts.database.read() as session:
         host = hosts.get_host(session, check_address(address))
-        return HostStatusShown(
-            type="host_only",
-            host=HostStatusOfHost(last_check=naive_iso(host.last_check) or "", status=host.status),
-            container_manager={},
-        )
+        manager = _manager(session, host)
+        options = revealed_options(session, parts.vault, manager) if manager else {}
+    own = HostStatusOfHost(last_check=naive_iso(host.last_check) or "", status=host.status)
+    if manager is None:
+        return HostStatusShown(type="host_only", host=own, container_manager={})
+    found: dict[str, Any] = {}
+    if manager.type != ContainerManagerType.TRIVIAL:
+        try:
+            found = node_status(options, host.address)
+        except ManagerError as error:
+            found = {"error": f"container manager {manager.name}: {error}"}
+    return HostStatusShown(type=manager.type, host=own, container_manager=found)
+
+
+def _manager(session: Session, host: Host) -> ContainerManager | None:
+    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
+    return session.get(ContainerManager, cluster.container_manager) if cluster and cluster.container_manager else None
 
 
 def _put(wanted: HostRequest, parts: Parts, asker: Asker) -> HostShown:

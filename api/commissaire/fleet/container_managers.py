@@ -1,0 +1,123 @@
+"""Container managers: the Kubernetes or OpenShift that hosts are nodes of. The rules, on a session the caller commits.
+
+Options that are secret lie in the secret store; in the record, and so in every answer, they are `MASK`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlmodel import Session, col, select
+
+from commissaire.fleet.errors import Conflict, Invalid, NotFound
+from commissaire.records import Cluster, ContainerManager, ContainerManagerType
+from commissaire.vault import Vault
+
+MASK = "********"
+SECRET_OPTIONS = ("token", "password", "client_key", "kubeconfig")
+_URL_OPTIONS = ("server_url", "apiserver")
+
+
+def get_container_manager(session: Session, name: str) -> ContainerManager:
+    """Return a container manager.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    manager = session.get(ContainerManager, name)
+    if manager is None:
+        raise NotFound(f"there is no container manager {name}")
+    return manager
+
+
+def list_names(session: Session) -> list[str]:
+    """Return all container managers' names, sorted."""
+    return list(session.exec(select(ContainerManager.name).order_by(col(ContainerManager.name))))
+
+
+def revealed_options(session: Session, vault: Vault, manager: ContainerManager) -> dict[str, Any]:
+    """Return the options of *manager*, its secrets in clear."""
+    secret = {key: vault.get(session, _owner(manager.name), key) for key in SECRET_OPTIONS if key in manager.options}
+    return {**manager.options, **secret}
+
+
+def put_container_manager(
+    session: Session, vault: Vault, name: str, kind: str, options: dict[str, Any]
+) -> ContainerManager:
+    """Record a container manager. The same request again changes nothing; `MASK` stands for the secret there is.
+
+    Raises:
+        Invalid: the type is unknown, or the options can't be used.
+        Conflict: a container manager of that name has another type or other options.
+    """
+    check_container_manager(kind, options)
+    secrets = {key: value for key, value in options.items() if key in SECRET_OPTIONS}
+    shown = {key: MASK if key in secrets else value for key, value in options.items()}
+    manager = session.get(ContainerManager, name)
+    if manager is not None:
+        same = (manager.type, manager.options) == (kind, shown)
+        if not same or not all(_is_recorded(session, vault, name, *secret) for secret in secrets.items()):
+            raise Conflict(
+                f"container manager {name} is recorded with another type or other options; delete it first to change it"
+            )
+        return manager
+    if MASK in secrets.values():
+        raise Invalid(f"{MASK} is what answers show in place of a secret; give the secret itself")
+    manager = ContainerManager(name=name, type=kind, options=shown)
+    session.add(manager)
+    for key, value in secrets.items():
+        vault.put(session, _owner(name), key, value)
+    return manager
+
+
+def delete_container_manager(session: Session, name: str) -> None:
+    """Forget a container manager and its secrets; nothing happens when there is none (the documents: idempotent).
+
+    Raises:
+        Conflict: a cluster uses it.
+    """
+    manager = session.get(ContainerManager, name)
+    if manager is None:
+        return
+    cluster = session.exec(select(Cluster.name).where(Cluster.container_manager == name).limit(1)).first()
+    if cluster is not None:
+        raise Conflict(f"cluster {cluster} uses container manager {name}; give the cluster another one or none first")
+    Vault.forget(session, _owner(name))
+    session.delete(manager)
+
+
+def check_container_manager(kind: str, options: dict[str, Any]) -> None:
+    """See that *options* fit a container manager of type *kind*; what nobody knows may stand there.
+
+    Raises:
+        Invalid: they don't, or there is no such type.
+    """
+    if kind not in list(ContainerManagerType):
+        raise Invalid(f"there is no container manager type {kind!r}; there are {', '.join(ContainerManagerType)}")
+    for key in (*_URL_OPTIONS, *SECRET_OPTIONS, "certificate_path", "certificate_key_path", "certificate_authority"):
+        if key in options and not (isinstance(options[key], str) and options[key]):
+            raise Invalid(f"option {key} must be a string that is not empty")
+    for key in _URL_OPTIONS:
+        if key in options and not _is_url(options[key]):
+            raise Invalid(f"option {key} must be a URL such as https://HOST:6443, not {options[key]!r}")
+    if ("certificate_path" in options) != ("certificate_key_path" in options):
+        raise Invalid("options certificate_path and certificate_key_path belong together; give both, or a token")
+
+
+def _is_recorded(session: Session, vault: Vault, name: str, key: str, value: str) -> bool:
+    recorded = vault.get(session, _owner(name), key) or ""
+    return value == MASK or hmac.compare_digest(recorded.encode(), value.encode())
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _owner(name: str) -> str:
+    return f"container_manager/{name}"

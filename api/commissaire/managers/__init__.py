@@ -1,0 +1,1 @@
+"""What is asked of container managers over the network."""
