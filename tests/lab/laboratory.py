@@ -55,9 +55,18 @@ class Lab:
     _warden: "subprocess.Popen[bytes] | None" = None
 
     @classmethod
-    def make(cls, hosts: int = 3, name: str | None = None, *, keep: bool = False, disk_mb: int = 512) -> Self:
+    def make(
+        cls,
+        hosts: int = 3,
+        name: str | None = None,
+        *,
+        keep: bool = False,
+        disk_mb: int = 512,
+        packages: Sequence[str] = (),
+    ) -> Self:
         """Make a lab of `hosts` machines that answer ssh, each with a disk of `disk_mb` MiB in memory.
 
+        They have further Debian `packages` if named; each such combination is an image of its own, built once.
         Without `name` it gets a free one. Unless `keep`, the lab ends with this process, however that ends.
         Raise LabError when there can't be one, when the name is taken, or when a machine doesn't come up.
         """
@@ -69,7 +78,7 @@ class Lab:
         if not NAME.fullmatch(name):
             raise LabError(f"{name!r} can't be a lab's name: 1 to 8 lower-case letters and digits, a letter first")
         sweep()
-        base_image = image()
+        base_image = image(*packages)
         lab = cls(name)
         with locked(BASE, create=True):
             if lab.directory.exists():

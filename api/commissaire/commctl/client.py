@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 import time
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 import httpx  # noqa: E402
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from commissaire.commctl.config import Settings
@@ -121,7 +123,7 @@ class Client:
         except ValueError:
             body = None
         missing = response.status_code == 404 and response.request.method == "GET"
-        asker = f"asked as {self._settings.username} at {self._order[0]}: {self._settings.origin}"
+        asker = f"asked as {self._settings.credentials.owner} at {self._order[0]}: {self._settings.origin}"
         raise (NoObjectError if missing else RefusedError)(response.status_code, response.reason_phrase, body, asker)
 
     def _client(self, endpoint: str) -> httpx.Client:
@@ -129,15 +131,32 @@ class Client:
             try:
                 self._clients[endpoint] = httpx.Client(
                     base_url=endpoint,
-                    auth=httpx.BasicAuth(self._settings.username, self._settings.password),
+                    auth=self._authorize,
                     headers={"Content-Type": "application/json", "User-Agent": "commctl"},
                     timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-                    verify=endpoint.startswith("https:"),  # reading the authorities costs time that http needn't spend
+                    verify=self._verification(endpoint),
                     mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},  # never by a proxy
                 )
             except httpx.InvalidURL as error:
                 raise CommctlError(f"endpoint {endpoint!r} is no URL: {error}") from None
         return self._clients[endpoint]
+
+    def _authorize(self, request: httpx.Request) -> httpx.Request:
+        """Sign *request* with the token, else with name and password; a certificate alone needs nothing here."""
+        credentials = self._settings.credentials
+        if credentials.token:
+            request.headers["Authorization"] = f"Bearer {credentials.token}"
+        elif credentials.username:
+            pair = f"{credentials.username}:{credentials.password}".encode()
+            request.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        return request
+
+    def _verification(self, endpoint: str) -> ssl.SSLContext | bool:
+        if not endpoint.startswith("https:"):
+            return False  # reading the authorities costs time that http needn't spend
+        from commissaire.commctl.tls import context
+
+        return context(self._settings)
 
     def _note_clock(self, response: httpx.Response) -> None:
         try:

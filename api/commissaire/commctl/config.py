@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
-import sys
 from dataclasses import dataclass, field
-from getpass import getpass
 from pathlib import Path
 from typing import Any
 
+from commissaire.commctl.credentials import Credentials
 from commissaire.commctl.errors import CommctlError
+from commissaire.commctl.files import read_text
 from commissaire.commctl.output import tell, warn
+from commissaire.commctl.prompt import ask, on_terminal
 
 DEFAULT_PATH = Path("~/.commissaire.json")
 DEFAULT_ENDPOINT = "http://127.0.0.1:8000"
+KEYS = ("endpoint", "kubeconfig", "username", "password", "client-certificate")
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Settings:
     """Everything a client needs. Endpoints are tried in order and end without a slash."""
 
     endpoints: tuple[str, ...]
-    username: str
-    password: str = field(repr=False)
+    credentials: Credentials
+    authorities: str = field(default="", repr=False)
+    """Certificates (PEM) of those who may have signed the server's; "" leaves it to the system."""
     origin: str = ""
     """Where each comes from, in words."""
 
@@ -35,27 +38,88 @@ def load(path: Path | None, named_by: str = "") -> Settings:
     makes no sense, and for a missing value when there is no terminal to ask on.
     """
     chosen = (path or DEFAULT_PATH).expanduser()
-    values = _read(chosen, required=path is not None)
-    if "kubeconfig" in values:
-        raise CommctlError(f"{chosen}: credentials from a kubeconfig are not supported; give username and password")
+    values = read(path)
     if not chosen.exists():
-        if not _terminal():
+        if not on_terminal():
             raise _missing(chosen)
         tell(str(_missing(chosen)))
-    endpoint = _endpoints(values, chosen) or (_ask("endpoint", chosen, default=DEFAULT_ENDPOINT),)
+    endpoints = endpoints_of(values, chosen) or (_ask("endpoint", chosen, default=DEFAULT_ENDPOINT),)
     return Settings(
-        endpoints=tuple(_checked(one, chosen) for one in endpoint),
-        username=_text(values, "username", chosen) or _ask("username", chosen),
-        password=_text(values, "password", chosen) or _ask("password", chosen, hide=True),
+        endpoints=tuple(checked_endpoint(one, str(chosen)) for one in endpoints),
+        credentials=_credentials(values, chosen),
+        authorities=_pem(values, "certificate-authority", chosen),
         origin=_origin(values, f"{chosen} (named by {named_by})" if named_by else str(chosen)),
     )
 
 
+def read(path: Path | None) -> dict[str, Any]:
+    """Return what *path* holds, its keys with - for _; nothing when it is None and there is no ~/.commissaire.json.
+
+    Raises CommctlError for a file that can't be read or holds no JSON object. Warns of one that others can read.
+    """
+    chosen = (path or DEFAULT_PATH).expanduser()
+    try:
+        mode = stat.S_IMODE(chosen.stat().st_mode)
+    except FileNotFoundError:
+        if path is not None:
+            raise _missing(chosen) from None
+        return {}
+    except OSError as error:
+        raise CommctlError(f"the configuration file {chosen} can't be read: {error.strerror}") from None
+    try:
+        values = json.loads(read_text(chosen, "configuration file"))
+    except ValueError as error:
+        raise CommctlError(f"the configuration file {chosen} is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise CommctlError(f"the configuration file {chosen} holds no JSON object")
+    if mode & 0o077:
+        warn(f"{chosen} is open to other users of this machine (mode {mode:04o}); chmod 600 {chosen}")
+    return {key.replace("_", "-"): value for key, value in values.items()}
+
+
+def endpoints_of(values: dict[str, Any], path: Path) -> tuple[str, ...]:
+    """Return the endpoints that *values*, read from *path*, name. Raises CommctlError for what can't be any."""
+    endpoint = values.get("endpoint")
+    listed = endpoint if isinstance(endpoint, list) else [endpoint] if endpoint else []
+    if not all(isinstance(one, str) and one for one in listed):
+        raise CommctlError(f"{path}: endpoint must be a URL or a list of URLs")
+    return tuple(listed)
+
+
+def checked_endpoint(endpoint: str, source: str) -> str:
+    """Return *endpoint* without a slash at its end. Raises CommctlError, naming its *source*, for what is no URL."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise CommctlError(f"{source}: endpoint {endpoint!r} is no URL like {DEFAULT_ENDPOINT}")
+    return endpoint.rstrip("/")
+
+
+def _credentials(values: dict[str, Any], path: Path) -> Credentials:
+    if kubeconfig := _text(values, "kubeconfig", path):
+        from commissaire.commctl.kubeconfig import credentials
+
+        return credentials(path.parent / Path(kubeconfig).expanduser())
+    certificate, key = (_pem(values, name, path) for name in ("client-certificate", "client-key"))
+    if certificate and not values.get("username"):
+        return Credentials(certificate=certificate, key=key)
+    username = _text(values, "username", path) or _ask("username", path)
+    password = _text(values, "password", path) or _ask("password", path, hide=True)
+    return Credentials(username, password, certificate=certificate, key=key)
+
+
 def _origin(values: dict[str, Any], file: str) -> str:
-    keys = ("endpoint", "username", "password")
-    read = [key for key in keys if values.get(key)]
-    asked = [key for key in keys if key not in read]
-    parts = [f"{', '.join(read)} from {file}"] if read else []
+    found = [key for key in KEYS if values.get(key)]
+    if "kubeconfig" in found:
+        found = [key for key in found if key in ("endpoint", "kubeconfig")]
+    needed = ("endpoint",) if {"kubeconfig", "client-certificate"} & {*found} else ("endpoint", "username", "password")
+    asked = [key for key in needed if key not in found]
+    parts = [f"{', '.join(found)} from {file}"] if found else []
     return "; ".join([*parts, f"{', '.join(asked)} as typed in"] if asked else parts)
 
 
@@ -68,48 +132,10 @@ def _missing(path: Path) -> CommctlError:
     )
 
 
-def _terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _read(path: Path, *, required: bool) -> dict[str, Any]:
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if required:
-            raise _missing(path) from None
-        return {}
-    except OSError as error:
-        raise CommctlError(f"the configuration file {path} can't be read: {error.strerror}") from None
-    except ValueError as error:
-        raise CommctlError(f"the configuration file {path} is no JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise CommctlError(f"the configuration file {path} holds no JSON object")
-    if mode & 0o077:
-        warn(f"{path} is open to other users of this machine (mode {mode:04o}); chmod 600 {path}")
-    return values
-
-
-def _endpoints(values: dict[str, Any], path: Path) -> tuple[str, ...]:
-    endpoint = values.get("endpoint")
-    listed = endpoint if isinstance(endpoint, list) else [endpoint] if endpoint else []
-    if not all(isinstance(one, str) and one for one in listed):
-        raise CommctlError(f"{path}: endpoint must be a URL or a list of URLs")
-    return tuple(listed)
-
-
-def _checked(endpoint: str, path: Path) -> str:
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(endpoint)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
-        raise CommctlError(f"{path}: endpoint {endpoint!r} is no URL like {DEFAULT_ENDPOINT}")
-    return endpoint.rstrip("/")
+def _pem(values: dict[str, Any], key: str, path: Path) -> str:
+    """Return the content of the file that *key* names; a relative one lies beside *path*."""
+    name = _text(values, key, path)
+    return read_text(path.parent / Path(name).expanduser(), key) if name else ""
 
 
 def _text(values: dict[str, Any], key: str, path: Path) -> str:
@@ -119,23 +145,7 @@ def _text(values: dict[str, Any], key: str, path: Path) -> str:
     return value or ""
 
 
-def _ask(what: str, path: Path, *, default: str | None = None, hide: bool = False) -> str:
-    if not _terminal():
+def _ask(what: str, path: Path, **how: Any) -> str:
+    if not on_terminal():
         raise CommctlError(f'no {what}: put "{what}" into {path}, or run commctl on a terminal to be asked for it')
-    prompt = f"{what.capitalize()}{f' [{default}]' if default else ''}: "
-    while True:
-        try:
-            answer = getpass(prompt, stream=sys.stderr) if hide else _line(prompt)
-        except EOFError:
-            raise CommctlError(f"no {what} given") from None
-        if answer or default:
-            return answer or default or ""
-
-
-def _line(prompt: str) -> str:
-    """Ask as input() does, but on standard error: standard output may be a file."""
-    print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201
-    line = sys.stdin.readline()
-    if not line:
-        raise EOFError
-    return line.strip()
+    return ask(what, **how)

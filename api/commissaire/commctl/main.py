@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from commissaire.commctl import cluster, host, operation
+from commissaire.commctl import cluster, container_manager, host, network, operation
 from commissaire.commctl.errors import CommctlError, NoObjectError
 from commissaire.commctl.output import say, tell
+from commissaire.commctl.passhash import passhash
 
 app = typer.Typer(
     help="Manage Commissaire's clusters and hosts. Results go to standard output, as YAML unless -o says otherwise.",
@@ -22,6 +23,10 @@ app = typer.Typer(
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(host.app, name="host")
 app.add_typer(operation.app, name="operation")
+app.add_typer(network.app, name="network")
+app.add_typer(container_manager.app, name="container_manager")
+app.add_typer(container_manager.app, name="container-manager", hidden=True)
+app.command()(passhash)
 
 
 def _version(wanted: bool) -> None:

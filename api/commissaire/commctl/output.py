@@ -20,6 +20,8 @@ class Format(StrEnum):
 
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print the result (default: yaml).")]
+LongOutputOption = Annotated[Format | None, typer.Option("--output", help="How to print the result (default: yaml).")]
+"""Where `-o` means options, as in the released commctl."""
 BROKEN_PIPE_EXIT_CODE = 141  # what a shell reports for a program that SIGPIPE ended
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ class ScriptedServer:
     streams: dict[str, list[Stream]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    tls: ssl.SSLContext | None = None
+    clients: list[str] = field(default_factory=list)
+    """The common names in the certificates that clients showed."""
 
     def __enter__(self) -> ScriptedServer:
         script = self
@@ -44,6 +48,10 @@ class ScriptedServer:
 
             def process_request(self, request: Any, client_address: Any) -> None:
                 script.connections += 1
+                if script.tls:
+                    request = script.tls.wrap_socket(request, server_side=True)
+                    subject = (request.getpeercert() or {}).get("subject", ())
+                    script.clients += [value for ((name, value),) in subject if name == "commonName"]
                 super().process_request(request, client_address)
 
             def handle_error(self, request: Any, client_address: Any) -> None:
@@ -65,7 +73,7 @@ class ScriptedServer:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._http.server_port}"
 
     def answer(self, method: str, path: str, status: int = 200, body: Any = None, **headers: str) -> None:
         """Answer so; called again for the same path, the answers follow each other and the last one stays."""

@@ -106,7 +106,7 @@ def test_a_server_that_hangs_up_is_exit_1(commctl: Run, configuration: Path) -> 
         ({}, 'no endpoint: put "endpoint" into'),
         ({"endpoint": "http://a"}, 'no username: put "username" into'),
         ({"endpoint": "http://a", "username": "u"}, 'no password: put "password" into'),
-        ({"kubeconfig": "/k", "username": "u"}, "credentials from a kubeconfig are not supported"),
+        ({"endpoint": "http://a", "kubeconfig": 5}, "kubeconfig must be a string"),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_named(
@@ -147,6 +147,7 @@ def test_refused_credentials_name_where_they_come_from(
 
 def test_what_was_typed_in_is_told_from_what_was_read() -> None:
     assert config._origin({"endpoint": "e"}, "/f") == "endpoint from /f; username, password as typed in"
+    assert config._origin({"client-certificate": "c"}, "/f") == "client-certificate from /f; endpoint as typed in"
 
 
 def test_a_file_open_to_others_is_warned_of(commctl: Run, server: ScriptedServer, configuration: Path) -> None:

@@ -20,6 +20,8 @@ OPTION = re.compile(r"`(-[a-z]|--[a-z-]+)(?: [^`]*)?`")
 
 def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
+        if command.hidden:
+            continue
         if hasattr(command, "commands"):
             yield from commands(command, f"{path}{name} ")
         else:

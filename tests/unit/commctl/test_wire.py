@@ -49,6 +49,30 @@ CALLS = [
     ("host join 10.0.0.1 prod", "PUT /api/v0/cluster/prod/hosts/10.0.0.1", {}),
     ("host unjoin 10.0.0.1 prod", "DELETE /api/v0/cluster/prod/hosts/10.0.0.1", {}),
     ("host accept-key 10.0.0.1", "PUT /api/v1/hosts/10.0.0.1/host-key", {"host_key": None}),
+    ("network create net", "PUT /api/v0/network/net", {"type": "flannel_etcd", "options": {}}),
+    (
+        'network create -t flannel_server -o {"address":"10.0.0.1:8080"} net',
+        "PUT /api/v0/network/net",
+        {"type": "flannel_server", "options": {"address": "10.0.0.1:8080"}},
+    ),
+    ("network get net", "GET /api/v0/network/net", None),
+    ("network list", "GET /api/v0/networks", None),
+    ("network delete net", "DELETE /api/v0/network/net", {}),
+    ("container_manager create cm", "PUT /api/v0/containermanager/cm", {"type": "openshift", "options": {}}),
+    (
+        'container_manager create --type kubernetes -o server_url=https://k:6443/?a=b --options {"token":"t"} cm',
+        "PUT /api/v0/containermanager/cm",
+        {"type": "kubernetes", "options": {"server_url": "https://k:6443/?a=b", "token": "t"}},
+    ),
+    (
+        'container_manager create --options={"token":"old","n":1} -o token=new cm',
+        "PUT /api/v0/containermanager/cm",
+        {"type": "openshift", "options": {"token": "new", "n": 1}},
+    ),
+    ("container-manager get cm", "GET /api/v0/containermanager/cm", None),
+    ("container_manager get cm", "GET /api/v0/containermanager/cm", None),
+    ("container_manager list", "GET /api/v0/containermanagers", None),
+    ("container_manager delete cm", "DELETE /api/v0/containermanager/cm", {}),
     ("operation cancel 7", "POST /api/v1/operations/7/cancel", {}),
 ]
 
@@ -164,3 +188,21 @@ def test_a_command_reuses_its_connection(commctl: Run, server: ScriptedServer) -
         server.answer("DELETE", f"/api/v0/cluster/{name}", 200, [])
     assert commctl("cluster", "delete", "a", "b", "c").out == "- a\n- b\n- c\n"
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("group", ["network", "container_manager"])
+@pytest.mark.parametrize("options", ["token", "=secret-7", '{"token": "secret-7"', '{"token": "secret-7"} x'])
+def test_options_that_are_neither_json_nor_key_and_value_are_refused_without_being_shown(
+    commctl: Run, server: ScriptedServer, group: str, options: str
+) -> None:
+    result = commctl(group, "create", "-o", "a=b", "-o", options, "x")
+    assert result.code == 2
+    assert "--options number 2 is n" in result.err
+    assert "secret-7" not in result.err
+    assert not server.requests
+
+
+@pytest.mark.parametrize("group", ["network", "container_manager"])
+def test_what_was_created_can_be_shown_as_json(commctl: Run, server: ScriptedServer, group: str) -> None:
+    server.answer("PUT", f"/api/v0/{group.replace('_', '')}/x", 201, {"name": "x"})
+    assert commctl(group, "create", "x", "--output", "json").out == '{\n  "name": "x"\n}\n'
