@@ -33,9 +33,9 @@ from commissaire.routes import health
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, restart
 from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.routes.v1 import inventory, operations, stream
+from commissaire.secrets.factory import open_store
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
-from commissaire.vault import Vault
 
 log = structlog.get_logger(__name__)
 _ROUTES = (
@@ -123,17 +123,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with ExitStack() as stack:
         stack.callback(os.close, _lock(settings.data_dir))
         owner = _owner(settings.data_dir)
-        vault = Vault.from_file(settings.data_dir / "master.key")
         kill_orphans(settings.data_dir)
         _migrate(database)
         stack.callback(database.close)
+        store = open_store(settings, database)
+        stack.callback(store.close)
         runtime = stack.enter_context(_runtime_directory(settings.data_dir))
         notices = Notices()
         dispatcher = EmbeddedDispatcher(database, owner)
-        launcher = Launcher(database, vault, notices, settings.data_dir, runtime)
+        launcher = Launcher(database, store, notices, settings.data_dir, runtime)
         dispatcher.on_cancel(launcher.cancel)
         workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
-        app.state.services = services = Services(settings, database, vault, notices, dispatcher)
+        app.state.services = services = Services(settings, database, store, notices, dispatcher)
         recovered = dispatcher.recover(at_start=True)
         if recovered:
             log.warning("operations_recovered", operations=recovered)

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from commissaire.fleet.errors import FleetError
-from commissaire.vault import VaultError
+from commissaire.secrets.errors import SecretError, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger(__name__)
@@ -107,10 +107,15 @@ def install(app: FastAPI) -> None:
         log.warning("request_unstorable", error=str(error.orig))
         return problem(400, "the request holds a value that the database can't take, such as a NUL character")
 
-    @app.exception_handler(VaultError)
-    async def _sealed(_: Request, error: VaultError) -> ProblemResponse:
-        log.error("vault_unusable", error=str(error))
+    @app.exception_handler(SecretError)
+    async def _sealed(_: Request, error: SecretError) -> ProblemResponse:
+        log.error("secret_unusable", error=str(error))
         return problem(500, str(error))
+
+    @app.exception_handler(StoreUnavailable)
+    async def _unavailable(_: Request, error: StoreUnavailable) -> ProblemResponse:
+        log.error("secret_store_unavailable", error=str(error))
+        return problem(503, str(error), headers={"Retry-After": "5"})
 
 
 def unexpected() -> ProblemResponse:

@@ -21,8 +21,8 @@ from fastapi import FastAPI
 from commissaire import logs
 from commissaire.app import create_app, make_data_dir, users_file
 from commissaire.auth import administrator
+from commissaire.secrets.errors import SecretError
 from commissaire.settings import DEFAULT_CONFIG_FILE, AuthenticationPlugin, Settings, SettingsError, load_settings
-from commissaire.vault import VaultError
 
 log = structlog.get_logger(__name__)
 CLIENT_CONFIGURATION = Path("~/.commissaire.json")
@@ -34,7 +34,7 @@ def main() -> None:
     try:
         settings = settings_from(sys.argv[1:], dict(os.environ))
         serve(settings)
-    except (SettingsError, VaultError) as error:
+    except (SettingsError, SecretError) as error:
         print(f"commissaire-server: {error}", file=sys.stderr)  # noqa: T201  said to whoever started it
         sys.exit(2)
 
@@ -59,7 +59,7 @@ def serve(settings: Settings) -> None:
     """Run the server until it is told to stop.
 
     Raises:
-        SettingsError, VaultError: something it needs can't be used.
+        SettingsError, SecretError: something it needs can't be used.
     """
     logs.configure(debug=settings.debug, more=settings.logging)
     listener = _listen(settings)

@@ -11,8 +11,8 @@ from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
 from commissaire.fleet.operations import Requester
 from commissaire.notices import Notices
+from commissaire.secrets.store import SecretStore
 from commissaire.settings import Settings
-from commissaire.vault import Vault
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Services:
 
     settings: Settings
     database: Database
-    vault: Vault
+    secrets: SecretStore
     notices: Notices
     dispatcher: Dispatcher
     stopping: bool = field(default=False)

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
 from commissaire.records import Cluster, ContainerManager, ContainerManagerType
-from commissaire.vault import Vault
+from commissaire.secrets.store import SecretStore
 
 MASK = "********"
 SECRET_OPTIONS = ("token", "password", "client_key", "kubeconfig")
@@ -37,14 +37,14 @@ def list_names(session: Session) -> list[str]:
     return list(session.exec(select(ContainerManager.name).order_by(col(ContainerManager.name))))
 
 
-def revealed_options(session: Session, vault: Vault, manager: ContainerManager) -> dict[str, Any]:
+def revealed_options(session: Session, store: SecretStore, manager: ContainerManager) -> dict[str, Any]:
     """Return the options of *manager*, its secrets in clear."""
-    secret = {key: vault.get(session, _owner(manager.name), key) for key in SECRET_OPTIONS if key in manager.options}
+    secret = {key: store.get(session, _owner(manager.name), key) for key in SECRET_OPTIONS if key in manager.options}
     return {**manager.options, **secret}
 
 
 def put_container_manager(
-    session: Session, vault: Vault, name: str, kind: str, options: dict[str, Any]
+    session: Session, store: SecretStore, name: str, kind: str, options: dict[str, Any]
 ) -> ContainerManager:
     """Record a container manager. The same request again changes nothing; `MASK` stands for the secret there is.
 
@@ -58,7 +58,7 @@ def put_container_manager(
     manager = session.get(ContainerManager, name)
     if manager is not None:
         same = (manager.type, manager.options) == (kind, shown)
-        if not same or not all(_is_recorded(session, vault, name, *secret) for secret in secrets.items()):
+        if not same or not all(_is_recorded(session, store, name, *secret) for secret in secrets.items()):
             raise Conflict(
                 f"container manager {name} is recorded with another type or other options; delete it first to change it"
             )
@@ -68,11 +68,11 @@ def put_container_manager(
     manager = ContainerManager(name=name, type=kind, options=shown)
     session.add(manager)
     for key, value in secrets.items():
-        vault.put(session, _owner(name), key, value)
+        store.put(session, _owner(name), key, value)
     return manager
 
 
-def delete_container_manager(session: Session, name: str) -> None:
+def delete_container_manager(session: Session, store: SecretStore, name: str) -> None:
     """Forget a container manager and its secrets; nothing happens when there is none (the documents: idempotent).
 
     Raises:
@@ -84,7 +84,7 @@ def delete_container_manager(session: Session, name: str) -> None:
     cluster = session.exec(select(Cluster.name).where(Cluster.container_manager == name).limit(1)).first()
     if cluster is not None:
         raise Conflict(f"cluster {cluster} uses container manager {name}; give the cluster another one or none first")
-    Vault.forget(session, _owner(name))
+    store.forget(session, _owner(name))
     session.delete(manager)
 
 
@@ -106,8 +106,8 @@ def check_container_manager(kind: str, options: dict[str, Any]) -> None:
         raise Invalid("options certificate_path and certificate_key_path belong together; give both, or a token")
 
 
-def _is_recorded(session: Session, vault: Vault, name: str, key: str, value: str) -> bool:
-    recorded = vault.get(session, _owner(name), key) or ""
+def _is_recorded(session: Session, store: SecretStore, name: str, key: str, value: str) -> bool:
+    recorded = store.get(session, _owner(name), key) or ""
     return value == MASK or hmac.compare_digest(recorded.encode(), value.encode())
 
 

@@ -19,7 +19,7 @@ from commissaire.records import (
     OperationKind,
     OperationState,
 )
-from commissaire.vault import Vault
+from commissaire.secrets.store import SecretStore
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def list_hosts(
     return list(session.exec(query.order_by(col(Host.address)).limit(limit)))
 
 
-def put_host(session: Session, vault: Vault, wanted: HostRequest) -> tuple[Host, bool]:
+def put_host(session: Session, store: SecretStore, wanted: HostRequest) -> tuple[Host, bool]:
     """Record a host; return it and whether it is new. The same request again changes nothing.
 
     Raises:
@@ -67,7 +67,7 @@ def put_host(session: Session, vault: Vault, wanted: HostRequest) -> tuple[Host,
     cluster = _cluster(session, wanted.cluster)
     host = session.exec(select(Host).where(Host.address == wanted.address)).first()
     if host is not None:
-        _check_same(session, vault, host, wanted, cluster)
+        _check_same(session, store, host, wanted, cluster)
         return host, False
     host = Host(
         address=wanted.address,
@@ -79,11 +79,11 @@ def put_host(session: Session, vault: Vault, wanted: HostRequest) -> tuple[Host,
     session.add(host)
     session.flush()
     if wanted.ssh_priv_key is not None:
-        vault.put(session, secret_owner(host), SSH_KEY_FIELD, wanted.ssh_priv_key)
+        store.put(session, secret_owner(host), SSH_KEY_FIELD, wanted.ssh_priv_key)
     return host, True
 
 
-def delete_host(session: Session, address: str) -> None:
+def delete_host(session: Session, store: SecretStore, address: str) -> None:
     """Forget a host, its key and its membership.
 
     Raises:
@@ -100,7 +100,7 @@ def delete_host(session: Session, address: str) -> None:
     ).first()
     if busy is not None:
         raise Conflict(f"operation {busy.id} ({busy.kind}) works on host {address}; cancel it or wait for its end")
-    Vault.forget(session, secret_owner(host))
+    store.forget(session, secret_owner(host))
     session.delete(host)
 
 
@@ -126,8 +126,8 @@ def _cluster(session: Session, name: str | None) -> Cluster | None:
         raise Conflict(f"there is no cluster {name}; create it first, or leave it out") from error
 
 
-def _check_same(session: Session, vault: Vault, host: Host, wanted: HostRequest, cluster: Cluster | None) -> None:
-    recorded = vault.get(session, secret_owner(host), SSH_KEY_FIELD) or ""
+def _check_same(session: Session, store: SecretStore, host: Host, wanted: HostRequest, cluster: Cluster | None) -> None:
+    recorded = store.get(session, secret_owner(host), SSH_KEY_FIELD) or ""
     if not hmac.compare_digest(recorded.encode(), (wanted.ssh_priv_key or "").encode()):
         raise Conflict(
             f"host {host.address} is recorded with another ssh_priv_key; delete it first to give it a new one"

@@ -18,7 +18,7 @@ from commissaire.fleet.errors import Invalid
 from commissaire.records import Host
 
 SSH_KEY_FIELD = "ssh_priv_key"
-"""The field under which the vault keeps a host's private key, base64 as it came."""
+"""The field under which the store of secrets keeps a host's private key, base64 as it came."""
 
 
 class UnusableKey(Exception):
@@ -26,7 +26,7 @@ class UnusableKey(Exception):
 
 
 def secret_owner(host: Host) -> str:
-    """Return the owner under which the vault keeps a host's secrets."""
+    """Return the owner under which the store of secrets keeps a host's secrets."""
     return f"host/{host.id}"
 
 

@@ -24,7 +24,7 @@ from commissaire.launcher.kinds import KINDS
 from commissaire.launcher.plan import make_plan
 from commissaire.notices import Notices
 from commissaire.records import EventType, Operation, OperationHostState, OperationState
-from commissaire.vault import Vault
+from commissaire.secrets.store import SecretStore
 
 log = structlog.get_logger(__name__)
 _CHUNK_BYTES = 1 << 20
@@ -34,9 +34,9 @@ _STOP_SECONDS = 10
 class Launcher:
     """Runs operations that a worker has claimed. Thread-safe."""
 
-    def __init__(self, database: Database, vault: Vault, notices: Notices, data_dir: Path, runtime: Path) -> None:
+    def __init__(self, database: Database, store: SecretStore, notices: Notices, data_dir: Path, runtime: Path) -> None:
         self._database = database
-        self._vault = vault
+        self._store = store
         self._notices = notices
         self._private = data_dir / "operations"
         self._runtime = runtime
@@ -99,7 +99,7 @@ class Launcher:
         try:
             with self._database.read() as session:
                 operation = session.get_one(Operation, operation_id)
-                plan = make_plan(session, self._vault, operation, directory, self._runtime / str(operation_id))
+                plan = make_plan(session, self._store, operation, directory, self._runtime / str(operation_id))
             kind = KINDS[operation.kind]
             journal = Journal(self._database, self._notices, operation_id, kind.effects)
             journal.write([_unusable(address, why) for address, why in plan.unusable.items()])

@@ -14,7 +14,9 @@ from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILAB
 from commissaire.launcher.job import Job, PrivateKey
 from commissaire.launcher.kinds import KINDS
 from commissaire.records import Cluster, Host, Operation, OperationHost, OperationHostState
-from commissaire.vault import Vault, VaultError
+from commissaire.secrets.backend import Opened
+from commissaire.secrets.errors import SecretError, StoreUnavailable
+from commissaire.secrets.store import SecretStore
 
 _AWAY_PHASES = ("rebooting", "verifying")
 _OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
@@ -44,7 +46,7 @@ def limits_left(operation: Operation, hosts: list[OperationHost]) -> Limits:
     )
 
 
-def make_plan(session: Session, vault: Vault, operation: Operation, directory: Path, runtime: Path) -> Plan:
+def make_plan(session: Session, store: SecretStore, operation: Operation, directory: Path, runtime: Path) -> Plan:
     """Plan the next attempt at *operation*. Hosts that were interrupted come first, hosts that are done not at all."""
     rows = session.exec(
         select(OperationHost).where(OperationHost.operation_id == operation.id).order_by(col(OperationHost.position))
@@ -55,12 +57,15 @@ def make_plan(session: Session, vault: Vault, operation: Operation, directory: P
         return Plan(None, {}, "more hosts failed than max_failures allows")
     if left and limits.max_unavailable < 1:
         return Plan(None, {}, "hosts that failed are out of service and hold every place of max_unavailable")
-    return _plan_for(session, vault, operation, left, limits, directory, runtime)
+    try:
+        return _plan_for(session, store, operation, left, limits, directory, runtime)
+    except StoreUnavailable as error:
+        return Plan(None, {}, str(error))
 
 
 def _plan_for(
     session: Session,
-    vault: Vault,
+    store: SecretStore,
     operation: Operation,
     rows: list[OperationHost],
     limits: Limits,
@@ -69,6 +74,8 @@ def _plan_for(
 ) -> Plan:
     kind = KINDS[operation.kind]
     hosts = _hosts(session, [row.address for row in rows])
+    owners = [keys.secret_owner(host) for host, _ in hosts.values()]
+    encoded = store.get_many(session, owners, keys.SSH_KEY_FIELD)
     unusable: dict[str, str] = {}
     inventory: dict[str, Any] = {}
     private_keys: dict[str, PrivateKey] = {}
@@ -80,8 +87,8 @@ def _plan_for(
             continue
         host, cluster = hosts[address]
         try:
-            key = _key(session, vault, host)
-        except (keys.UnusableKey, VaultError) as error:
+            key = _key(encoded.get(keys.secret_owner(host)))
+        except (keys.UnusableKey, SecretError) as error:
             unusable[address] = str(error)
             continue
         private_keys[key.name] = key
@@ -114,8 +121,9 @@ def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, str]
     return found
 
 
-def _key(session: Session, vault: Vault, host: Host) -> PrivateKey:
-    encoded = vault.get(session, keys.secret_owner(host), keys.SSH_KEY_FIELD)
+def _key(encoded: Opened | None) -> PrivateKey:
+    if isinstance(encoded, SecretError):
+        raise encoded
     if not encoded:
         raise keys.UnusableKey("no ssh_priv_key is recorded for it; PUT the host with one")
     private = keys.private_text(encoded)

@@ -35,7 +35,7 @@ def put_container_manager(name: str, parts: Parts, body: ContainerManagerWanted 
     check_repeated("name", wanted.name, name)
     with parts.database.write() as session:
         manager = container_managers.put_container_manager(
-            session, parts.vault, check_name(name), wanted.type, wanted.options
+            session, parts.secrets, check_name(name), wanted.type, wanted.options
         )
         return ContainerManagerShown.of(manager)
 
@@ -44,5 +44,5 @@ def put_container_manager(name: str, parts: Parts, body: ContainerManagerWanted 
 def delete_container_manager(name: str, parts: Parts) -> list[str]:
     """Delete a container manager and its secrets; also right when there is none."""
     with parts.database.write() as session:
-        container_managers.delete_container_manager(session, check_name(name))
+        container_managers.delete_container_manager(session, parts.secrets, check_name(name))
     return []

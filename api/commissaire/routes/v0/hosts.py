@@ -74,7 +74,7 @@ def put_calling_host(request: Request, parts: Parts, asker: Asker, body: HostWan
 def delete_host(address: str, parts: Parts) -> list[str]:
     """Forget a host, its key and its membership."""
     with parts.database.write() as session:
-        hosts.delete_host(session, check_address(address))
+        hosts.delete_host(session, parts.secrets, check_address(address))
     return []
 
 
@@ -84,7 +84,7 @@ def get_host_status(address: str, parts: Parts) -> HostStatusShown:
     with parts.database.read() as session:
         host = hosts.get_host(session, check_address(address))
         manager = _manager(session, host)
-        options = revealed_options(session, parts.vault, manager) if manager else {}
+        options = revealed_options(session, parts.secrets, manager) if manager else {}
     own = HostStatusOfHost(last_check=naive_iso(host.last_check) or "", status=host.status)
     if manager is None:
         return HostStatusShown(type="host_only", host=own, container_manager={})
@@ -104,7 +104,7 @@ def _manager(session: Session, host: Host) -> ContainerManager | None:
 
 def _put(wanted: HostRequest, parts: Parts, asker: Asker) -> HostShown:
     with parts.database.write() as session:
-        host, new = hosts.put_host(session, parts.vault, wanted)
+        host, new = hosts.put_host(session, parts.secrets, wanted)
         if new:
             parts.dispatcher.enqueue(session, request_bootstrap(session, host, asker))
         return HostShown.of(host)
