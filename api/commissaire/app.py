@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from commissaire.auth.administrator import write_once
 from commissaire.auth.gate import Gate
 from commissaire.auth.plugin import load
 from commissaire.auth.self_auth import check_self_auths
+from commissaire.bus import outbox
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.dispatch.workers import Workers
@@ -36,6 +38,9 @@ from commissaire.routes.v1 import inventory, operations, stream
 from commissaire.secrets.factory import open_store
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from commissaire.bus.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 _ROUTES = (
@@ -76,6 +81,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.publisher = _publisher(settings, metrics)
+    if app.state.publisher is not None:
+        outbox.watch(database.sessions, app.state.publisher.send)
     check_self_auths(settings.self_auths)
     app.add_middleware(
         Gate,
@@ -128,6 +136,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(database.close)
         store = open_store(settings, database)
         stack.callback(store.close)
+        if app.state.publisher is not None:
+            stack.enter_context(app.state.publisher.running())
         runtime = stack.enter_context(_runtime_directory(settings.data_dir))
         notices = Notices()
         dispatcher = EmbeddedDispatcher(database, owner)
@@ -150,6 +160,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             launcher.stop()
             workers.join(_STOP_SECONDS)
     log.info("stopped")
+
+
+def _publisher(settings: Settings, metrics: Metrics) -> Publisher | None:
+    if settings.bus_uri is None:
+        return None
+    try:
+        from commissaire.bus.publisher import Publisher  # and kombu, for those who have a bus
+    except ImportError as error:
+        raise SettingsError(f"bus_uri is set, but {error}; pip install 'commissaire[bus]'") from error
+    return Publisher(settings.bus_uri, settings.bus_exchange, metrics.notifications)
 
 
 def _migrate(database: Database) -> None:

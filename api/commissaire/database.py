@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session, create_engine
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -36,6 +37,7 @@ class Database:
                 "max_overflow": 60,  # more than there are threads: who waits, waits for the write lock
             }
         self.engine: Engine = create_engine(parsed, json_serializer=_dump, json_deserializer=orjson.loads, **options)
+        self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -43,13 +45,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a session that only reads."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with self.sessions() as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a session that commits at the end, or rolls back when an exception leaves it."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with self.sessions() as session:
             session.connection(execution_options={"commissaire_write": True})
             yield session
             session.commit()

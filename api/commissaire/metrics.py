@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import func
@@ -24,6 +24,12 @@ class Metrics:
             "commissaire_http_request_seconds",
             "Time to answer a request.",
             ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.notifications = Counter(
+            "commissaire_bus_notifications",
+            "Changes told on the message bus, or dropped because it was away or slow.",
+            ("outcome",),
             registry=self.registry,
         )
         self.registry.register(_Fleet(database))

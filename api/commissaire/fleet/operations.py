@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert
 from sqlmodel import Session, col, select
 
+from commissaire.bus.notification import ChangeEvent
+from commissaire.bus.outbox import announce
 from commissaire.clock import now
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, check_limit
@@ -264,6 +266,7 @@ def _add_hosts(session: Session, operation: Operation, rows: list[dict[str, Any]
     if values:
         session.flush()
         session.connection().execute(insert(OperationHost), values)
+        announce(session, OperationHost, ChangeEvent.CREATED, values)
 
 
 def _number_of_hosts(session: Session, operation: Operation) -> int:

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
+from commissaire.bus.notification import ChangeEvent
+from commissaire.bus.outbox import announce
 from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.fleet.hosts import pin_host_keys
@@ -170,22 +172,25 @@ class Journal:
         changed = {address: host for address, host in self._hosts.items() if host.changed}
         if changed:
             table = OperationHost.__table__  # type: ignore[attr-defined]
+            states = [
+                {
+                    "key": address,
+                    "state": host.state,
+                    "phase": host.phase,
+                    "message": host.message,
+                    "data": host.data,
+                    "started_at": host.started_at,
+                    "finished_at": host.finished_at,
+                    "updated_by_event": newest,
+                }
+                for address, host in changed.items()
+            ]
             session.connection().execute(
                 update(table).where(table.c.operation_id == self._operation_id, table.c.address == bindparam("key")),
-                [
-                    {
-                        "key": address,
-                        "state": host.state,
-                        "phase": host.phase,
-                        "message": host.message,
-                        "data": host.data,
-                        "started_at": host.started_at,
-                        "finished_at": host.finished_at,
-                        "updated_by_event": newest,
-                    }
-                    for address, host in changed.items()
-                ],
+                states,
             )
+            told = ({**row, "operation_id": self._operation_id, "address": row["key"]} for row in states)
+            announce(session, OperationHost, ChangeEvent.UPDATED, told)
         with session.no_autoflush:  # one flush for all of them, not one before each look at the next
             for address, host in changed.items():
                 self._effects(session, address, host.state, host.phase, host.message, host.data)
