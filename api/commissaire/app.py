@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from sqlalchemy.exc import OperationalError
 
 from commissaire import openapi, problems
 from commissaire.auth.administrator import write_once
+from commissaire.auth.authorisation import check_role
+from commissaire.auth.entry import load, security_schemes
 from commissaire.auth.gate import Gate
-from commissaire.auth.plugin import load
 from commissaire.auth.self_auth import check_self_auths
 from commissaire.bus import outbox
 from commissaire.database import Database
@@ -33,8 +34,8 @@ from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
 from commissaire.routes import health
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, restart
+from commissaire.routes.v1 import audit, inventory, operations, stream
 from commissaire.routes.v1 import hosts as hosts_v1
-from commissaire.routes.v1 import inventory, operations, stream
 from commissaire.secrets.factory import open_store
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
@@ -53,6 +54,7 @@ _ROUTES = (
     stream,
     hosts_v1,
     inventory,
+    audit,
     health,
 )
 _STOP_SECONDS = 15
@@ -67,7 +69,10 @@ def create_app(settings: Settings) -> FastAPI:
         SettingsError: something in the settings can't be used.
     """
     make_data_dir(settings)
-    plugins = settings.authentication_plugins or [default_authentication(settings)]
+    plugins = settings.authentication_plugins
+    if plugins == []:
+        log.warning("nobody_can_sign_in", message="authentication-plugins is empty, so every request is refused")
+    entries = load([default_authentication(settings)] if plugins is None else plugins)
     database = Database(settings.sqlalchemy_url)
     metrics = Metrics(database)
     app = FastAPI(
@@ -78,17 +83,20 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(check_role)],
     )
     app.state.settings = settings
     app.state.database = database
     app.state.publisher = _publisher(settings, metrics)
     if app.state.publisher is not None:
         outbox.watch(database.sessions, app.state.publisher.send)
+    app.state.security = security_schemes(entries)
     check_self_auths(settings.self_auths)
     app.add_middleware(
         Gate,
-        authenticators=load(plugins),
+        entries=entries,
         cache_seconds=settings.credential_cache_seconds,
+        refusal_delay_seconds=settings.refusal_delay_seconds,
         self_auths=settings.self_auths,
     )
     app.add_middleware(RequestRecorder, database=database, metrics=metrics)

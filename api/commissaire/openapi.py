@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from commissaire.auth.gate import OPEN_PATHS, refusal_status
+from commissaire.auth.role import least_role
 from commissaire.problems import Problem, responses
 
 _SCHEMA = "#/components/schemas/{model}"
@@ -32,15 +33,15 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     problem = Problem.model_json_schema(ref_template=_SCHEMA)
     schemas |= {**problem.pop("$defs"), "Problem": problem}
-    described["components"]["securitySchemes"] = {"basic": {"type": "http", "scheme": "basic"}}
-    described["security"] = [{"basic": []}]
+    described["components"]["securitySchemes"] = app.state.security
+    described["security"] = [{name: []} for name in app.state.security]
     for path, operations in described["paths"].items():
-        for operation in operations.values():
-            _complete(path, operation)
+        for method, operation in operations.items():
+            _complete(path, method, operation)
     return described
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     answers.pop("422", None)
     statuses = [500]
@@ -49,7 +50,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if path in OPEN_PATHS:
         operation["security"] = []
     else:
-        statuses.append(refusal_status(path))
+        statuses += [refusal_status(path), 403, 429]
+        operation["x-role"] = least_role(method, operation)
     if "requestBody" in operation:
         statuses.append(413)
     for status, answer in responses(*statuses).items():

@@ -1,4 +1,5 @@
-"""What happens around every request: an id, a log line, a measurement, and an audit entry when it changes something."""
+"""What happens around every request: an id, a log line, a measurement, and an audit entry when it changes something
+or reads what is marked `x-audit`."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from commissaire.auth.role import READING
 from commissaire.database import Database
 from commissaire.metrics import Metrics
 from commissaire.problems import unexpected
@@ -21,8 +23,7 @@ from commissaire.records import AuditEntry
 
 log = structlog.get_logger(__name__)
 MAX_BODY_BYTES = 4 * 1024 * 1024
-_READING = ("GET", "HEAD", "OPTIONS")
-_METHODS = (*_READING, "PUT", "POST", "DELETE", "PATCH")
+_METHODS = (*READING, "PUT", "POST", "DELETE", "PATCH")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -67,17 +68,18 @@ class RequestRecorder:
                 await self._record(scope, status or 500, time.perf_counter() - begin)
 
     async def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "(none)")
+        route = scope.get("route")
         method = scope["method"] if scope["method"] in _METHODS else "(other)"
-        self._metrics.requests.labels(method, route, status).observe(seconds)
+        self._metrics.requests.labels(method, getattr(route, "path", "(none)"), status).observe(seconds)
         client = scope["client"][0] if scope.get("client") else ""
         what = f"{scope['method']} {quote(scope['path'], safe='/:')}"[:1000]
         who = scope["state"]["user"]
         log.info("request", what=what, who=who, client=client, status=status, seconds=round(seconds, 4))
-        if scope["method"] in _READING or not who:
+        reveals = (getattr(route, "openapi_extra", None) or {}).get("x-audit", False)
+        if not (reveals or (who and scope["method"] not in READING)):
             return
-        request_id = scope["state"]["request_id"]
-        entry = AuditEntry(who=who, what=what, client=client, outcome=status, request_id=request_id)
+        role, request_id = scope["state"].get("role") or "", scope["state"]["request_id"]
+        entry = AuditEntry(who=who, role=role, what=what, client=client, outcome=status, request_id=request_id)
         try:
             await run_in_threadpool(self._audit, entry)
         except SQLAlchemyError as error:

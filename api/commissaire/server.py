@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--credential-cache-seconds", type=float, metavar="SECONDS")
     option("--bus-uri", metavar="URI")
     option("--bus-exchange", metavar="NAME")
+    option("--refusal-delay-seconds", type=float, metavar="SECONDS")
     option("--debug", action="store_const", const=True)
     return parser
 
@@ -139,7 +140,7 @@ def _plugin(text: str) -> AuthenticationPlugin:
 
 def _first_start(settings: Settings, port: int) -> None:
     """Make an administrator when nobody could sign in otherwise; the password is shown this once."""
-    if settings.authentication_plugins:
+    if settings.authentication_plugins is not None:
         return
     make_data_dir(settings)
     password = administrator.create(users_file(settings))

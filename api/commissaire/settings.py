@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from commissaire import configuration
+from commissaire.auth.role import Role
 from commissaire.configuration import SettingsError as SettingsError
 
 DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
@@ -19,15 +20,20 @@ _JSON_IN_ENVIRONMENT = ("authentication_plugins", "self_auths", "logging")
 
 
 class AuthenticationPlugin(BaseModel):
-    """One entry of `authentication-plugins`: a name and the plugin's own options."""
+    """One entry of `authentication-plugins`: a name, roles, and the plugin's own options.
+
+    `role` is what everybody has whom it lets in, `roles` what users and `group:NAME`s have.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     name: str
+    role: Role | None = None
+    roles: dict[str, Role] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the name."""
+        """What the plugin is made with."""
         return dict(self.model_extra or {})
 
 
@@ -49,8 +55,8 @@ class Settings(BaseModel):
     tls_clientverifyfile: Path | None = Field(
         None, description="PEM file with the authorities that client certificates are verified against."
     )
-    authentication_plugins: list[AuthenticationPlugin] = Field(
-        default_factory=list, description="Plugins tried in this order; the first success wins."
+    authentication_plugins: list[AuthenticationPlugin] | None = Field(
+        None, description="Plugins tried in this order; the first success wins. Without any everybody is refused."
     )
     self_auths: list[str] = Field(
         default_factory=lambda: ["/api/v0/secrets"],
@@ -75,6 +81,12 @@ class Settings(BaseModel):
     bus_exchange: str = Field("commissaire", min_length=1, description="Exchange on the message bus.")
     logging: dict[str, Any] | None = Field(
         None, description="Python's logging.config.dictConfig, applied after Commissaire's own."
+    )
+    refusal_delay_seconds: float = Field(
+        5,
+        ge=0,
+        le=60,
+        description="How long the answer to wrong credentials waits at most, after several of them; 0 never.",
     )
     debug: bool = Field(False, description="Log at debug level.")
 

@@ -81,7 +81,8 @@ def settings_in(directory: Path, empty_database: Path, **others: Any) -> Setting
     data_dir.mkdir(mode=0o700)
     shutil.copy(empty_database, data_dir)
     plugin = {"name": "httpbasicauth", "users": USERS}
-    return Settings(data_dir=data_dir, workers=0, authentication_plugins=[plugin], **others)
+    values = {"workers": 0, "authentication_plugins": [plugin], "refusal_delay_seconds": 0, **others}
+    return Settings(data_dir=data_dir, **values)
 
 
 @dataclass

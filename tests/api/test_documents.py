@@ -24,7 +24,7 @@ ROUTES = {
 }
 EXAMPLES = [line.removeprefix("$ $CURL ") for line in REST.splitlines() if line.startswith("$ $CURL ")]
 SETTINGS = dict(re.findall(r"^\| `([a-z_]+)` \| (`--.*) \|$", SERVER, re.MULTILINE))
-EVERYWHERE = {"401", "403", "413", "500", "503"}
+EVERYWHERE = {"401", "403", "413", "429", "500", "503"}
 """Codes that the page tells once, for all routes."""
 
 

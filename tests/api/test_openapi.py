@@ -15,6 +15,7 @@ from schemathesis.schemas import APIOperation
 from starlette.testclient import TestClient
 
 from api.conftest import HOST_KEY, KEY, Fleet
+from commissaire.auth.role import Role
 
 _METHODS = {"get", "put", "post", "delete"}
 _PARTS = {"method": "method", "url": "url", "params": "params", "headers": "headers", "json": "json", "data": "content"}
@@ -64,8 +65,9 @@ def test_every_operation_tells_who_may_and_how_it_fails(document: dict[str, Any]
         assert "422" not in answers, where
         is_open = path in ("/healthz", "/readyz")
         assert (operation.get("security") == []) is is_open, where
-        refusal = set() if is_open else {"403"} if path.startswith("/api/v0") else {"401"}
-        assert answers & {"401", "403"} == refusal, where
+        refusal = set() if is_open else {"403", "429"} if path.startswith("/api/v0") else {"401", "403", "429"}
+        assert answers & {"401", "403", "429"} == refusal, where
+        assert is_open or operation["x-role"] in list(Role), where
         assert ("413" in answers) is ("requestBody" in operation), where
         assert "requestBody" not in operation or "400" in answers, where
         assert "{" not in path or "404" in answers, where

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import structlog
 from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD, USER, USERS
 from commissaire.app import create_app
 from commissaire.auth import httpbasicauth
 from commissaire.auth.httpbasicauth import hash_password
+from commissaire.auth.plugin import Identity, SignIn
 from commissaire.settings import Settings
 
 
@@ -100,11 +102,14 @@ class Counting:
     def __init__(self, name: str = "guest") -> None:
         self._name = name
 
-    def authenticate(self, headers: Mapping[str, str]) -> str | None:
+    def authenticate(self, sign_in: SignIn) -> Identity | None:
         Counting.asked += 1
-        if headers.get("x-auth-token") == "explode":
+        token = sign_in.headers.get("x-auth-token")
+        if token == "explode":
             raise RuntimeError("a plugin that breaks")
-        return self._name if headers.get("x-auth-token") == "secret" else None
+        if token == "true":
+            return True  # type: ignore[return-value]  # as plugins of Commissaire 0.0.6 did
+        return Identity(self._name) if token == "secret" else None
 
 
 PluginClass = Counting
@@ -146,7 +151,7 @@ def test_several_plugins_are_asked_in_order_and_the_first_success_wins(
 
 def test_a_plugin_that_breaks_refuses_and_the_next_one_is_asked(settings: Settings, own: dict[str, object]) -> None:
     with with_plugins(settings, own, BASIC) as client:
-        assert get(client, "explode") == 403
+        assert [get(client, token) for token in ("explode", "true")] == [403, 403]
         headers = {"X-Auth-Token": "explode"}
         assert client.get("/api/v0/clusters", headers=headers, auth=(USER, PASSWORD)).status_code == 200
 
@@ -161,6 +166,22 @@ def test_a_plugin_that_does_not_say_it_is_cacheable_is_asked_each_time(
     assert Counting.asked == 3
 
 
+def test_an_answer_is_not_remembered_when_one_before_it_might_answer_otherwise_the_next_time(
+    settings: Settings, own: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "by_language.py").write_text(
+        "from commissaire.auth.plugin import Identity\n"
+        "class PluginClass:\n"
+        "    def authenticate(self, sign_in):\n"
+        "        return Identity('other', role='viewer') if sign_in.headers.get('x-other') else None\n"
+    )
+    with with_plugins(settings, {"name": "by_language"}, own) as client:
+        assert get(client, "secret") == 200
+        assert client.put("/api/v0/cluster/web", headers={"X-Auth-Token": "secret", "X-Other": "1"}).status_code == 403
+        assert get(client, "secret") == 200
+    assert Counting.asked == 2
+
+
 def test_credentials_that_were_right_are_not_asked_for_again_before_they_expire(
     settings: Settings, own: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +189,7 @@ def test_credentials_that_were_right_are_not_asked_for_again_before_they_expire(
         assert [get(client, "secret") for _ in range(3)] == [200] * 3
         assert Counting.asked == 1
         now = time.monotonic()
-        monkeypatch.setattr("commissaire.auth.gate.time.monotonic", lambda: now + 61)
+        monkeypatch.setattr("commissaire.auth.verified.time.monotonic", lambda: now + 61)
         assert get(client, "secret") == 200
         assert Counting.asked == 2
 
@@ -207,6 +228,55 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password(monkeypatch: pytest.M
     monkeypatch.setattr(httpbasicauth.bcrypt, "checkpw", lambda _, hashed: checked.append(hashed) or False)
     plugin = httpbasicauth.HttpBasicAuth(users={USER: {"hash": hash_password(PASSWORD)}})
     for user in (USER, "nobody"):
-        assert plugin.authenticate({"authorization": basic(f"{user}:wrong".encode())}) is None
+        assert plugin.authenticate(SignIn({"authorization": basic(f"{user}:wrong".encode())})) is None
     assert len(checked) == 2
     assert {hashed[:7] for hashed in checked} == {b"$2b$12$"}
+
+
+EXAMPLE = """
+from fastapi import HTTPException
+from commissaire.auth.plugin import Identity
+
+class AlwaysAllowOnSSL:
+    def authenticate(self, sign_in):
+        if sign_in.scheme == "https":
+            return Identity("anyone from " + sign_in.client)
+        raise HTTPException(418, "Whiiiiiee", {"X-Teapot": "yes"})
+
+PluginClass = AlwaysAllowOnSSL
+"""
+
+
+def test_a_plugin_may_answer_by_itself(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of Commissaire 0.0.6's Development chapter."""
+    (tmp_path / "always_allow_on_ssl.py").write_text(EXAMPLE)
+    monkeypatch.syspath_prepend(tmp_path)
+    with with_plugins(settings, {"name": "always_allow_on_ssl"}, BASIC) as client:
+        answer = client.get("/api/v0/clusters", auth=(USER, PASSWORD))
+        assert (answer.status_code, answer.headers["X-Teapot"]) == (418, "yes")
+        assert answer.json()["detail"] == "Whiiiiiee"
+        client.base_url = "https://testserver"
+        assert client.get("/api/v0/clusters").status_code == 200
+
+
+def test_without_any_plugin_everybody_is_refused(settings: Settings) -> None:
+    with structlog.testing.capture_logs() as logs, with_plugins(settings) as client:
+        assert client.get("/api/v0/clusters", auth=(USER, PASSWORD)).status_code == 403
+        assert client.get("/api/v1/hosts", auth=(USER, PASSWORD)).status_code == 401
+        assert client.get("/healthz").status_code == 200
+    assert "nobody_can_sign_in" in [entry["event"] for entry in logs]
+
+
+def test_many_requests_with_the_same_credentials_are_one_question(
+    settings: Settings, own: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Counting.authenticate
+
+    def slowly(plugin: Counting, sign_in: SignIn) -> Identity | None:
+        time.sleep(0.3)
+        return answer(plugin, sign_in)
+
+    monkeypatch.setattr(Counting, "authenticate", slowly)
+    with with_plugins(settings, own) as client, ThreadPoolExecutor(20) as threads:
+        assert list(threads.map(lambda _: get(client, "secret"), range(20))) == [200] * 20
+    assert Counting.asked == 1

@@ -2,107 +2,142 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
-import threading
-import time
+import asyncio
+import math
 from collections.abc import Sequence
 
 import structlog
+from cryptography import x509
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from commissaire.auth.plugin import Authenticator
+from commissaire.auth.basic import basic_credentials
+from commissaire.auth.entry import Entry, User
+from commissaire.auth.plugin import SignIn
 from commissaire.auth.self_auth import SelfAuths
+from commissaire.auth.throttle import Throttle
+from commissaire.auth.verified import VerifiedCredentials
 from commissaire.problems import problem
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
-_CACHE_SIZE = 10_000
+_ASKED_AT_ONCE = 16
+"""Sign-ins that plugins look at; each takes a thread, and the routes need theirs (there are 40)."""
 log = structlog.get_logger(__name__)
 
 
 class Gate:
-    """ASGI middleware: asks the authenticators in order, the first success wins, and remembers it for a while.
+    """ASGI middleware: asks the plugins in order, the first success wins, and remembers it for a while.
 
     What is at or below *self_auths* authenticates its clients itself.
 
-    Under `/api/v0` a refusal is 403, as Commissaire 0.0.6 answers; elsewhere 401 with `WWW-Authenticate`.
+    Under `/api/v0` a refusal is 403, as Commissaire 0.0.6 answers; elsewhere 401 with `WWW-Authenticate`. It waits when
+    there were many (`Throttle`).
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        authenticators: Sequence[Authenticator],
+        entries: Sequence[Entry],
         cache_seconds: float,
+        refusal_delay_seconds: float,
         self_auths: Sequence[str] = (),
     ) -> None:
         self._app = app
         self._self_auths = SelfAuths(self_auths)
-        self._authenticators = authenticators
-        self._cache = _VerifiedCredentials(cache_seconds)
+        self._entries = entries
+        self._alike = all(entry.cacheable for entry in entries)
+        self._challenge = _challenge(entries)
+        self._verified = VerifiedCredentials(cache_seconds)
+        self._throttle = Throttle(refusal_delay_seconds)
+        self._turns = asyncio.Semaphore(_ASKED_AT_ONCE)
+        self._asking: dict[bytes, asyncio.Task[User | None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with `state["user"]` set, or answer the refusal."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._self_auths.cover(scope["path"]):
+        """Pass the request on with `state["user"]` and `state["role"]` set, or answer the refusal."""
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        user = await self._identify(headers)
+        if scope["path"] in OPEN_PATHS or self._self_auths.cover(scope["path"]):
+            scope["state"]["role"] = None
+            await self._app(scope, receive, send)
+            return
+        sign_in = _sign_in(scope)
+        try:
+            user = await self._identify(sign_in)
+        except HTTPException as answer:  # a plugin's own, or the throttle's
+            headers = dict(answer.headers or {})
+            await problem(answer.status_code, str(answer.detail), headers=headers)(scope, receive, send)
+            return
+        if user is None:
+            await self._refuse(sign_in, scope["path"])
+            await self._refusal(scope["path"])(scope, receive, send)
+            return
+        scope["state"].update(user=user.name, role=user.role)
+        await self._app(scope, receive, send)
+
+    async def _identify(self, sign_in: SignIn) -> User | None:
+        key = self._verified.key(sign_in)
+        user = self._verified.get(key)
         if user is not None:
-            scope["state"]["user"] = user
-            await self._app(scope, receive, send)
-            return
-        client = scope["client"][0] if scope.get("client") else ""
-        log.warning("sign_in_refused", client=client, path=scope["path"], credentials="authorization" in headers)
-        await _refusal(scope["path"])(scope, receive, send)
+            return user
+        self._check_throttle(sign_in)
+        if key is None or not self._alike:
+            return await self._ask_in_turn(sign_in, key)
+        task = self._asking.get(key)  # many requests with the same credentials are one question
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._ask_in_turn(sign_in, key))
+            task.add_done_callback(lambda _: self._asking.pop(key))
+        return await asyncio.shield(task)
 
-    async def _identify(self, headers: Headers) -> str | None:
-        key = self._cache.key(headers)
-        return self._cache.get(key) or await run_in_threadpool(self._ask, headers, key)
+    async def _ask_in_turn(self, sign_in: SignIn, key: bytes | None) -> User | None:
+        async with self._turns:
+            self._check_throttle(sign_in)  # again: those before it in the queue may have been refused
+            return await run_in_threadpool(self._ask, sign_in, key)
 
-    def _ask(self, headers: Headers, key: bytes | None) -> str | None:
-        for authenticator in self._authenticators:
+    def _ask(self, sign_in: SignIn, key: bytes | None) -> User | None:
+        cacheable = True
+        for entry in self._entries:
+            cacheable = cacheable and entry.cacheable  # else one before it might let somebody else in the next time
             try:
-                user = authenticator.authenticate(headers)
+                user = entry.identify(sign_in)
+            except HTTPException:
+                raise
             except Exception:
-                log.exception("authentication_plugin_broke", plugin=type(authenticator).__name__)
+                log.exception("authentication_plugin_broke", plugin=entry.name)
                 continue
             if user is not None:
-                if key is not None and getattr(authenticator, "cacheable", False):
-                    self._cache.put(key, user)
+                if key is not None and cacheable:
+                    self._verified.put(key, user)
                 return user
         return None
 
+    def _check_throttle(self, sign_in: SignIn) -> None:
+        seconds = self._throttle.retry_after(sign_in.client) if _has_credentials(sign_in) else 0
+        if seconds:
+            log.warning("sign_in_not_looked_at", client=sign_in.client, retry_after_seconds=seconds)
+            raise HTTPException(
+                429,
+                f"too many wrong credentials come from {sign_in.client}; try again in {seconds:.0f} seconds",
+                {"Retry-After": str(math.ceil(seconds))},
+            )
 
-class _VerifiedCredentials:
-    """Credentials that were right, by a keyed hash of them: a bcrypt check costs a quarter of a second."""
+    async def _refuse(self, sign_in: SignIn, path: str) -> None:
+        """Log a refusal, and let it wait when there were many."""
+        user, _ = basic_credentials(sign_in.headers.get("authorization", "")) or ("", "")
+        known = {"client": sign_in.client, "user": user[:100], "path": path}
+        if not _has_credentials(sign_in):
+            log.warning("sign_in_refused", **known, credentials=False)
+            return
+        with self._throttle.refusal(sign_in.client, user) as seconds:
+            log.warning("sign_in_refused", **known, credentials=True, delay_seconds=seconds)
+            await asyncio.sleep(seconds)
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._secret = secrets.token_bytes(32)
-        self._users: dict[bytes, tuple[float, str]] = {}
-        self._lock = threading.Lock()
-
-    def key(self, headers: Headers) -> bytes | None:
-        """Return the name under which these credentials are remembered; None when there are none."""
-        credentials = [headers.get("authorization", ""), headers.get("x-auth-token", "")]
-        if not any(credentials):
-            return None
-        return hmac.digest(self._secret, "\0".join(credentials).encode(), hashlib.sha256)
-
-    def get(self, key: bytes | None) -> str | None:
-        """Return whose credentials they are, if that is remembered."""
-        expiry, user = self._users.get(key or b"", (0.0, ""))
-        return user if time.monotonic() < expiry else None
-
-    def put(self, key: bytes, user: str) -> None:
-        """Remember them."""
-        with self._lock:
-            if len(self._users) >= _CACHE_SIZE:
-                self._users.clear()
-            self._users[key] = (time.monotonic() + self._seconds, user)
+    def _refusal(self, path: str) -> ASGIApp:
+        status = refusal_status(path)
+        challenge = {"WWW-Authenticate": self._challenge} if status == 401 else None
+        return problem(status, "the credentials are missing or wrong", headers=challenge)
 
 
 def refusal_status(path: str) -> int:
@@ -110,7 +145,23 @@ def refusal_status(path: str) -> int:
     return 403 if path == "/api/v0" or path.startswith("/api/v0/") else 401
 
 
-def _refusal(path: str) -> ASGIApp:
-    status = refusal_status(path)
-    challenge = {"WWW-Authenticate": 'Basic realm="commissaire", charset="UTF-8"'} if status == 401 else None
-    return problem(status, "the credentials are missing or wrong", headers=challenge)
+def _sign_in(scope: Scope) -> SignIn:
+    client = scope["client"][0] if scope.get("client") else ""
+    chain = scope.get("extensions", {}).get("tls", {}).get("client_cert_chain")
+    certificate = x509.load_pem_x509_certificate(chain[0].encode()) if chain else None
+    return SignIn(Headers(scope=scope), certificate, scope.get("scheme", "http"), client)
+
+
+def _has_credentials(sign_in: SignIn) -> bool:
+    return "authorization" in sign_in.headers or "x-auth-token" in sign_in.headers
+
+
+def _challenge(entries: Sequence[Entry]) -> str:
+    """Return what a 401 asks for (RFC 9110, section 11.6.1): the schemes of the plugins that tell."""
+    told = [entry.security for entry in entries if entry.security]
+    found = [security["scheme"] for security in told if security["type"] == "http"]
+    schemes = dict.fromkeys(found or ["basic"])
+    return ", ".join(
+        f'{scheme.capitalize()} realm="commissaire"' + (', charset="UTF-8"' if scheme == "basic" else "")
+        for scheme in schemes
+    )

@@ -1,55 +1,54 @@
-"""What an authentication plugin is, and how the configured ones are found."""
+"""What an authentication plugin is: ours and the users' own."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from commissaire.settings import AuthenticationPlugin, SettingsError
+from cryptography.x509 import Certificate
 
-_OLD_PREFIX = "commissaire_http.authentication."
-_OWN = {"httpbasicauth": "commissaire.auth.httpbasicauth"}
+from commissaire.auth.role import Role
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """What a request shows of its sender.
+
+    `certificate` is the TLS client certificate, verified against `tls_clientverifyfile`; `scheme` is `http` or `https`,
+    `client` the sender's address.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
+    certificate: Certificate | None = None
+    scheme: str = "http"
+    client: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who it is. `role` is for plugins that know it; what the configuration says of a name or a group comes first."""
+
+    name: str
+    groups: frozenset[str] = frozenset()
+    role: Role | None = None
 
 
 class Authenticator(Protocol):
     """Tells who sends a request. A plugin's module has one as `PluginClass`, made with the plugin's options.
 
-    `cacheable` says that its answer follows from the headers `Authorization` and `X-Auth-Token` alone, so that it may
-    be remembered for them.
+    It may have these, too:
+
+    - `cacheable = True`: its answer follows from the headers `Authorization` and `X-Auth-Token` and the client
+      certificate alone, so that it may be remembered for them.
+    - `default_role`, a `Role`: what those have of whom the configuration says nothing; administrator without it.
+    - `default_roles`: as the option `roles`, when the configuration has neither `role` nor `roles`.
+    - `security`: an OpenAPI security scheme; `{"type": "http", "scheme": …}` also makes the challenge of a 401.
     """
 
-    cacheable: bool
+    def authenticate(self, sign_in: SignIn) -> Identity | None:
+        """Return who it is, or None: then the next plugin is asked.
 
-    def authenticate(self, headers: Mapping[str, str]) -> str | None:
-        """Return the user's name, or None to refuse. *headers* have lower-case names. May block; never raises."""
-
-
-def load(plugins: list[AuthenticationPlugin]) -> list[Authenticator]:
-    """Make the authenticators of the configuration: ours by name, long or short, others by their module.
-
-    Raises:
-        SettingsError: a plugin that does not exist, or does not take its options.
-    """
-    return [_load_one(plugin.name, plugin.options) for plugin in plugins]
-
-
-def _load_one(name: str, options: dict[str, Any]) -> Authenticator:
-    plugin_class = _plugin_class(name)
-    try:
-        authenticator: Authenticator = plugin_class(**options)
-    except TypeError as error:
-        raise SettingsError(f"authentication plugin {name} does not take these options: {error}") from error
-    return authenticator
-
-
-def _plugin_class(name: str) -> Any:
-    module = _OWN.get(name.removeprefix(_OLD_PREFIX), name)
-    try:
-        return importlib.import_module(module).PluginClass
-    except Exception as error:  # whatever a module of the user's own raises when it is imported
-        known = ", ".join(sorted(_OWN))
-        raise SettingsError(
-            f"there is no authentication plugin {name!r}: {error}; Commissaire has: {known}; "
-            "others are named by a module that can be imported and has a PluginClass"
-        ) from error
+        May block, in a thread. To answer by itself it raises `fastapi.HTTPException`, and nobody else is asked.
+        Whatever else it raises counts as None, and is logged.
+        """

@@ -18,6 +18,7 @@ class AuditEntry(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     time: datetime = Field(default_factory=now, sa_type=UtcDateTime, index=True)
     who: str = ""
+    role: str = ""
     what: str = ""
     client: str = ""
     outcome: int = 0

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commissaire.auth.entry import User, load
 from commissaire.auth.httpbasicauth import HttpBasicAuth, basic_credentials, hash_password
-from commissaire.auth.plugin import load
+from commissaire.auth.plugin import SignIn
+from commissaire.auth.role import Role
 from commissaire.settings import AuthenticationPlugin, SettingsError
 
 USERS = {"admin": {"hash": hash_password("pass:word", rounds=4)}}
@@ -26,13 +28,22 @@ def header(user: str, password: str) -> dict[str, str]:
     return {"authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
+def sign_in(user: str, password: str) -> SignIn:
+    return SignIn(header(user, password))
+
+
+def signed_in(found: HttpBasicAuth, user: str, password: str) -> str | None:
+    identity = found.authenticate(sign_in(user, password))
+    return identity and identity.name
+
+
 @pytest.mark.parametrize(
     "name", ["httpbasicauth", "commissaire_http.authentication.httpbasicauth", "commissaire.auth.httpbasicauth"]
 )
 def test_a_plugin_is_found_by_its_short_and_its_long_name(name: str) -> None:
     (found,) = load([plugin(name, users=USERS)])
-    assert found.authenticate(header("admin", "pass:word")) == "admin"
-    assert found.authenticate(header("admin", "pass")) is None
+    assert found.identify(sign_in("admin", "pass:word")) == User("admin", Role.ADMINISTRATOR)
+    assert found.identify(sign_in("admin", "pass")) is None
 
 
 @pytest.mark.parametrize(
@@ -51,6 +62,7 @@ def test_a_plugin_is_found_by_its_short_and_its_long_name(name: str) -> None:
         ("httpbasicauth", {"users": {"admin": {}}}, "users must look like"),
         ("httpbasicauth", {"users": ["admin"]}, "users must look like"),
         ("httpbasicauth", {"users": "admin"}, "users must look like"),
+        ("httpbasicauth", {"users": {"admin": {"hash": "x", "role": "root"}}}, "may have a role: administrator, op"),
     ],
 )
 def test_a_plugin_that_can_not_be_used_is_told(name: str, options: dict[str, Any], message: str) -> None:
@@ -78,16 +90,16 @@ def test_users_removed_from_the_file_are_refused_and_a_broken_file_changes_nothi
     path.write_text(json.dumps(USERS))
     found = HttpBasicAuth(filepath=str(path))
     path.write_text("{")
-    assert found.authenticate(header("admin", "pass:word")) == "admin"
+    assert signed_in(found, "admin", "pass:word") == "admin"
     path.write_text("{}")
-    assert found.authenticate(header("admin", "pass:word")) is None
+    assert signed_in(found, "admin", "pass:word") is None
 
 
 @pytest.mark.parametrize("stored", ["", "x", "$2b$04$", "$2b$99$" + "x" * 53, "$1$abc$def", "ä", "\0"])
 def test_a_hash_that_is_none_lets_nobody_in(stored: str) -> None:
     found = HttpBasicAuth(users={"admin": {"hash": stored}})
     for password in ("", "x", stored):
-        assert found.authenticate(header("admin", password)) is None
+        assert signed_in(found, "admin", password) is None
 
 
 @pytest.mark.parametrize(
@@ -115,10 +127,66 @@ def test_a_header_has_credentials_or_none(text: str, credentials: tuple[str, str
 @given(st.text(max_size=60) | st.builds("Basic {}".format, st.text(max_size=60)))
 def test_no_header_breaks_anything(text: str) -> None:
     if basic_credentials(text) is None:
-        assert HttpBasicAuth(users=USERS).authenticate({"authorization": text}) is None
+        assert HttpBasicAuth(users=USERS).authenticate(SignIn({"authorization": text})) is None
 
 
 @settings(max_examples=100, deadline=None, database=None, derandomize=True)
 @given(user=st.text(max_size=20).filter(lambda text: ":" not in text), password=st.text(max_size=40))
 def test_credentials_come_back_as_they_were_sent(user: str, password: str) -> None:
     assert basic_credentials(header(user, password)["authorization"]) == (user, password)
+
+
+BOTH = {
+    "alice": {**USERS["admin"], "role": "operator"},
+    "bob": USERS["admin"],
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "alice", "bob"),
+    [
+        ({}, "operator", "administrator"),
+        ({"role": "viewer"}, "operator", "viewer"),
+        ({"roles": {"alice": "registrar"}}, "registrar", "viewer"),
+        ({"roles": {"bob": "administrator"}, "role": "registrar"}, "operator", "administrator"),
+        ({"roles": {}}, "operator", "viewer"),
+    ],
+)
+def test_a_role_comes_from_the_entry_by_name_then_from_the_user_then_from_the_entry(
+    options: dict[str, Any], alice: str, bob: str
+) -> None:
+    (found,) = load([plugin("httpbasicauth", users=BOTH, **options)])
+    roles = [user and user.role for user in (found.identify(sign_in(name, "pass:word")) for name in ("alice", "bob"))]
+    assert roles == [alice, bob]
+
+
+OWN = """
+from commissaire.auth.plugin import Identity
+
+class PluginClass:
+    def authenticate(self, sign_in):
+        return Identity(sign_in.headers["name"], frozenset(sign_in.headers["groups"].split()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "role"),
+    [
+        ("alice", "", "viewer"),
+        ("alice", "ops root", "viewer"),  # what is said of a name comes before what is said of its groups
+        ("bob", "ops", "operator"),
+        ("bob", "ops root", "administrator"),
+        ("bob", "others", "registrar"),
+        ("group:root", "", "registrar"),  # a user may call himself what he wants
+        ("root", "", "registrar"),
+    ],
+)
+def test_groups_have_roles_and_the_mightiest_counts(
+    name: str, groups: str, role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin_with_groups.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    roles = {"alice": "viewer", "group:ops": "operator", "group:root": "administrator"}
+    (found,) = load([plugin("plugin_with_groups", roles=roles, role="registrar")])
+    user = found.identify(SignIn({"name": name, "groups": groups}))
+    assert user == User(name, Role(role), frozenset(groups.split()))

@@ -58,6 +58,8 @@ def test_no_configuration_file_is_read_when_none_is_wanted(config: Path) -> None
         ('{"workers": -1}', "setting 'workers'"),
         ('{"credential-cache-seconds": -1}', "setting 'credential_cache_seconds'"),
         ('{"authentication-plugins": [{}]}', "authentication_plugins.0.name"),
+        ('{"authentication-plugins": [{"name": "x", "role": "root"}]}', "authentication_plugins.0.role"),
+        ('{"authentication-plugins": [{"name": "x", "roles": {"a": "root"}}]}', "authentication_plugins.0.roles.a"),
         ('{"authentication-plugins": "httpbasicauth"}', "authentication_plugins"),
         ('{"database-url": "nonsense"}', "setting 'database_url'.*no SQLAlchemy URL"),
         ('{"database-url": "mysql://root:CANARY@x/y"}', "setting 'database_url'.*mysql is not supported"),
@@ -143,7 +145,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "LISTEN_INTERFACE": "::1", "LISTEN_PORT": "0", "TLS_PEMFILE": "/etc/hostname", "WORKERS": "0", "DEBUG": "true",
         "TLS_CLIENTVERIFYFILE": "/etc/hostname", "AUTHENTICATION_PLUGINS": "[]", "DATA_DIR": "/x", "DATABASE_URL":
         "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5", "BUS_URI": "redis://h/", "BUS_EXCHANGE": "x",
-        "LOGGING": "{}", "SELF_AUTHS": "[]",
+        "REFUSAL_DELAY_SECONDS": "2", "LOGGING": "{}", "SELF_AUTHS": "[]",
     }  # fmt: skip
     assert {name.lower() for name in values} == set(Settings.model_fields)
     settings = load_settings(None, {}, environ={f"COMMISSAIRE_{name}": text for name, text in values.items()})

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlmodel import Session
 
+from commissaire.auth.role import Role
 from commissaire.clock import naive_iso
 from commissaire.fleet import hosts
 from commissaire.fleet.addresses import check_address, check_host_key, check_user
@@ -57,13 +58,15 @@ def get_host(address: str, parts: Parts) -> HostShown:
         return HostShown.of(hosts.get_host(session, check_address(address)))
 
 
-@router.put("/host/{address}", status_code=201, responses=responses(400, 404, 409))
+@router.put(
+    "/host/{address}", status_code=201, openapi_extra={"x-role": Role.REGISTRAR}, responses=responses(400, 404, 409)
+)
 def put_host(address: str, parts: Parts, asker: Asker, body: HostWanted | None = None) -> HostShown:
     """Record a host; it is investigated and bootstrapped in the background. The same again changes nothing."""
     return _put(_checked(address, body or HostWanted()), parts, asker)
 
 
-@router.put("/host", status_code=201, responses=responses(400, 404, 409))
+@router.put("/host", status_code=201, openapi_extra={"x-role": Role.REGISTRAR}, responses=responses(400, 404, 409))
 def put_calling_host(request: Request, parts: Parts, asker: Asker, body: HostWanted | None = None) -> HostShown:
     """Record the host that sends this request, for its boot script; `address` in the body names another one."""
     wanted = body or HostWanted()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from sqlmodel import Session, col, select
 
+from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_name
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import NotFound
@@ -31,6 +32,7 @@ def get_restart(name: str, parts: Parts, response: Response) -> RestartShown:
 @router.put(
     "/cluster/{name}/restart",
     status_code=201,
+    openapi_extra={"x-role": Role.OPERATOR},
     responses={200: {"description": "A restart is running already", "model": RestartShown}, **responses(400, 404, 409)},
 )
 def put_restart(

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlmodel import Session, select
 
+from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_address, check_host_key
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.hosts import get_host, list_hosts
@@ -54,7 +55,7 @@ def put_host_key(address: str, body: HostKeyWanted, parts: Parts) -> HostDetail:
         return _show(session, host)
 
 
-@router.post("/{address}/bootstrap", status_code=201, responses=responses(404))
+@router.post("/{address}/bootstrap", status_code=201, openapi_extra={"x-role": Role.OPERATOR}, responses=responses(404))
 def bootstrap(address: str, parts: Parts, asker: Asker, response: Response) -> OperationShown:
     """Investigate and bootstrap a host again."""
     with parts.database.write() as session:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlmodel import Session, col, select
 
+from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_address
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.operations import (
@@ -60,6 +61,7 @@ def list_all(
 @router.post(
     "",
     status_code=201,
+    openapi_extra={"x-role": Role.OPERATOR},
     responses={
         200: {"description": "The same is running already", "model": OperationShown},
         **responses(400, 404, 409),
@@ -110,7 +112,12 @@ def get_events(
     return EventPage(items=shown, next=shown[-1].seq if len(events) > limit else None)
 
 
-@router.post("/{operation_id}/cancel", status_code=202, responses=responses(404, 409))
+@router.post(
+    "/{operation_id}/cancel",
+    status_code=202,
+    openapi_extra={"x-role": Role.OPERATOR},
+    responses=responses(404, 409),
+)
 def cancel(operation_id: int, parts: Parts, asker: Asker) -> OperationShown:
     """Stop an operation now. Hosts that are done stay done; the host's state of those under way is on record."""
     with parts.database.write() as session:

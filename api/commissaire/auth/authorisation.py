@@ -1,0 +1,25 @@
+"""May this user do that? Asked of every route, after the gate has let the request in."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException, Request
+
+from commissaire.auth.role import Role, least_role
+
+
+async def check_role(request: Request) -> None:
+    """Refuse who has not the route's least role (a dependency of the whole application).
+
+    Raises:
+        HTTPException: 403.
+    """
+    role: Role | None = request.state.role
+    if role is None:  # the gate let everybody pass: the path is open, or its routes authenticate by themselves
+        return
+    needed = least_role(request.method, getattr(request.scope["route"], "openapi_extra", None))
+    if not role.may(needed):
+        raise HTTPException(
+            403,
+            f"{request.state.user} has the role {role}; {request.method} {request.url.path} needs {needed}: "
+            "sign in as somebody who has it, or have it given in authentication-plugins",
+        )
