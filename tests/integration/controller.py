@@ -34,6 +34,7 @@ class Controller:
         self._options = options
         self._environ = {**os.environ, "HOME": str(self.home), **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
+        self._client = httpx.Client(base_url=BASE, timeout=30, verify=False)  # noqa: S501  plain HTTP: needs no authorities
 
     def start(self) -> Controller:
         """Start the server, and wait until it is ready."""
@@ -64,9 +65,7 @@ class Controller:
 
     def ask(self, method: str, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
         """Send a request as the administrator."""
-        return self.lab.inside(
-            httpx.request, method, BASE + path, auth=self.credentials, json=body, timeout=30, **kwargs
-        )
+        return self.lab.inside(self._client.request, method, path, auth=self.credentials, json=body, **kwargs)
 
     @property
     def credentials(self) -> tuple[str, str]:
@@ -79,10 +78,10 @@ class Controller:
         command = [str(BIN / "commctl"), *arguments]
         return self.lab.run(command, env=self._environ, capture_output=True, text=True, **kwargs)
 
-    def add_hosts(self, cluster: str, key: Path | None = None) -> None:
-        """Make *cluster* with all machines of the lab, and wait until they are active."""
+    def add_hosts(self, cluster: str, key: Path | None = None, **wanted: str) -> None:
+        """Make *cluster* as *wanted* with all machines of the lab, and wait until they are active."""
         encoded = base64.b64encode((key or self.lab.private_key).read_bytes()).decode()
-        assert self.ask("PUT", f"/api/v0/cluster/{cluster}", {}).status_code == 201
+        assert self.ask("PUT", f"/api/v0/cluster/{cluster}", wanted).status_code == 201
         for host in self.lab.hosts:
             body = {"ssh_priv_key": encoded, "cluster": cluster}
             assert self.ask("PUT", f"/api/v0/host/{host.address}", body).status_code == 201
@@ -119,7 +118,7 @@ class Controller:
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {seconds} s for {what}\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def processes_of_playbooks(self) -> list[str]:
         """Return those of `processes` that do an operation's work: all but the supervisor that stands by."""
@@ -143,6 +142,6 @@ class Controller:
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended\n{self.log.read_text()[-4000:]}"
         try:
-            return self.lab.inside(httpx.get, f"{BASE}/readyz", timeout=5).status_code == 200
+            return self.lab.inside(self._client.get, "/readyz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False

@@ -78,10 +78,11 @@ def members(session: Session, cluster: Cluster) -> list[Host]:
     return list(session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))))
 
 
-def manager_of(session: Session, cluster: Cluster) -> ContainerManager | None:
-    """Return the container manager whose nodes the hosts of *cluster* are; None for none, and for a trivial one."""
+def ready_status(session: Session, cluster: Cluster) -> HostStatus:
+    """Return the status of a member that works: active, unless a container manager would have to know it, too."""
     manager = session.get(ContainerManager, cluster.container_manager) if cluster.container_manager else None
-    return None if manager is None or manager.type == ContainerManagerType.TRIVIAL else manager
+    managed = manager is not None and manager.type != ContainerManagerType.TRIVIAL
+    return HostStatus.DISASSOCIATED if managed else HostStatus.ACTIVE
 
 
 def status_of(statuses: Iterable[str]) -> ClusterStatus:
@@ -109,7 +110,7 @@ def join(session: Session, cluster: Cluster, host: Host) -> None:
             f"host {host.address} is {host.status}; it can join a cluster when it is active or disassociated"
         )
     host.cluster_id = cluster.id
-    host.status = HostStatus.DISASSOCIATED if manager_of(session, cluster) else HostStatus.ACTIVE
+    host.status = ready_status(session, cluster)
     session.add(host)
 
 

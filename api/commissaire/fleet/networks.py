@@ -10,6 +10,12 @@ from sqlmodel import Session, col, select
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
 from commissaire.records import DEFAULT_NETWORK, Cluster, Network, NetworkType
 
+CERTIFICATE_FOLDER = "/etc/commissaire/"
+"""Only what lies here is copied to hosts: not every file of the server is for whoever may make a network."""
+
+_FILE_OPTIONS = {"certificate_authority", "certificate_path", "certificate_key_path"}
+_TEXT_OPTIONS = _FILE_OPTIONS | {"address", "server_url", "prefix", "flannel_url", "flannel_checksum"}
+_PLAIN = re.compile(r"[A-Za-z0-9._~:/?#@!$&()*+,;=%\[\]-]{1,1000}", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
 
 
@@ -72,9 +78,24 @@ def check_network(kind: str, options: dict[str, Any]) -> None:
     """
     if kind not in list(NetworkType):
         raise Invalid(f"there is no network type {kind!r}; there are {', '.join(NetworkType)}")
-    if kind == NetworkType.FLANNEL_ETCD:
+    for name in sorted(_TEXT_OPTIONS & options.keys()):
+        for value in options[name] if name == "server_url" and isinstance(options[name], list) else [options[name]]:
+            if not isinstance(value, str) or not _PLAIN.fullmatch(value):
+                raise Invalid(f"option {name} must be plain text without blanks and templates, not {value!r}")
+    for name in sorted(_FILE_OPTIONS & options.keys()):
+        if ".." in options[name] or not options[name].startswith(CERTIFICATE_FOLDER):
+            raise Invalid(f"option {name} must name a file of the server below {CERTIFICATE_FOLDER}")
+    if not isinstance(options.get("docker", True), bool):
+        raise Invalid("option docker must be true or false")
+    address = options.get("address", "")
+    if kind == NetworkType.FLANNEL_ETCD and not address:
         return
-    address = options.get("address")
-    match = _HOST_AND_PORT.fullmatch(address) if isinstance(address, str) else None
+    match = _HOST_AND_PORT.fullmatch(address)
     if match is None or not 0 < int(match[2]) <= 65535:
         raise Invalid(f"options of a {kind} network need an address HOST:PORT of the flannel server, not {address!r}")
+
+
+def bootstrap_options(network: Network) -> dict[str, Any]:
+    """Return what a bootstrap needs to know of *network*: its type, and those of its options that mean something."""
+    known = {name: value for name, value in network.options.items() if name in _TEXT_OPTIONS or name == "docker"}
+    return {"type": network.type, "options": known}

@@ -11,8 +11,10 @@ from typing import Any
 from sqlmodel import Session, select
 
 from commissaire.clock import now
+from commissaire.fleet.clusters import ready_status
 from commissaire.fleet.limits import Limits
-from commissaire.records import Host, HostStatus, Operation, OperationHostState, OperationKind
+from commissaire.fleet.networks import bootstrap_options
+from commissaire.records import Cluster, Host, HostStatus, Network, Operation, OperationHostState, OperationKind
 
 Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 """`effects(session, address, state, phase, message, data)`: in the transaction that records a host's progress."""
@@ -30,7 +32,8 @@ _NOT_IN_FACTS = re.compile(r"[^A-Za-z0-9 ._+~:@()/-]", re.ASCII)
 class Kind:
     """One kind of operation. `extra_vars` and `forks` are given the operation and the limits that are left.
 
-    `interrupted_vars` are for hosts that an earlier attempt left half-way. `done` is what was done to a host.
+    `host_vars` are for hosts in a cluster, `interrupted_vars` for hosts that an earlier attempt left half-way. `done`
+    is what was done to a host.
     """
 
     playbook: str
@@ -38,6 +41,7 @@ class Kind:
     forks: Callable[[Limits], int]
     effects: Effects
     done: str
+    host_vars: Callable[[Cluster, Network], dict[str, Any]] = lambda cluster, network: {}
     interrupted_vars: Callable[[Operation], dict[str, Any]] = lambda operation: {}
 
 
@@ -62,6 +66,10 @@ def _interrupted_restart_vars(operation: Operation) -> dict[str, Any]:
     return {"contact_timeout_seconds": operation.parameters.get(REBOOT_TIMEOUT, DEFAULT_REBOOT_TIMEOUT_SECONDS)}
 
 
+def _bootstrap_host_vars(cluster: Cluster, network: Network) -> dict[str, Any]:
+    return {"bootstrap_cluster": cluster.name, "bootstrap_network": bootstrap_options(network)}
+
+
 def _restarted(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
     if state not in (OperationHostState.FINISHED, OperationHostState.FAILED):
         return
@@ -69,7 +77,7 @@ def _restarted(session: Session, address: str, state: str, phase: str, message: 
     if host is None:
         return
     if state == OperationHostState.FINISHED:
-        _came_up(host)
+        _came_up(session, host)
     else:
         host.status, host.message = HostStatus.FAILED, f"restart: {with_phase(phase, message)}"
 
@@ -86,7 +94,7 @@ def _bootstrapped(session: Session, address: str, state: str, phase: str, messag
         if host.status == HostStatus.INVESTIGATING:
             host.status = HostStatus.BOOTSTRAPPING
     if state == OperationHostState.FINISHED:
-        _came_up(host)
+        _came_up(session, host)
     elif state not in (OperationHostState.RUNNING, OperationHostState.PENDING):
         host.status, host.message = HostStatus.FAILED, f"bootstrap: {with_phase(phase, message)}"
 
@@ -102,8 +110,9 @@ def _record_facts(host: Host, facts: dict[str, Any]) -> None:
     host.last_check = now()
 
 
-def _came_up(host: Host) -> None:
-    host.status = HostStatus.ACTIVE if host.cluster_id is not None else HostStatus.DISASSOCIATED
+def _came_up(session: Session, host: Host) -> None:
+    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
+    host.status = ready_status(session, cluster) if cluster else HostStatus.DISASSOCIATED
     host.message = ""
     host.last_check = now()
 
@@ -119,6 +128,7 @@ KINDS: dict[str, Kind] = {
         forks=lambda limits: 5 * (os.cpu_count() or 1),
         effects=_bootstrapped,
         done="bootstrapped",
+        host_vars=_bootstrap_host_vars,
     ),
     OperationKind.RESTART: Kind(
         playbook="commissaire.fleet.restart",

@@ -13,7 +13,7 @@ from commissaire.fleet import keys
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve
 from commissaire.launcher.job import Job, PrivateKey
 from commissaire.launcher.kinds import KINDS
-from commissaire.records import Cluster, Host, Operation, OperationHost, OperationHostState
+from commissaire.records import Cluster, Host, Network, Operation, OperationHost, OperationHostState
 from commissaire.secrets.backend import Opened
 from commissaire.secrets.errors import SecretError, StoreUnavailable
 from commissaire.secrets.store import SecretStore
@@ -92,7 +92,9 @@ def _plan_for(
             unusable[address] = str(error)
             continue
         private_keys[key.name] = key
-        inventory[address] = _host_vars(host, cluster, directory / f"{key.name}.pub")
+        inventory[address] = _host_vars(host, cluster[0].name if cluster else "", directory / f"{key.name}.pub")
+        if cluster:
+            inventory[address].update(kind.host_vars(*cluster))
         if row.state == OperationHostState.RUNNING:
             inventory[address].update(kind.interrupted_vars(operation))
         if host.host_key:
@@ -111,13 +113,15 @@ def _plan_for(
     return Plan(job if inventory else None, unusable)
 
 
-def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, str]]:
-    found: dict[str, tuple[Host, str]] = {}
-    names = {cluster.id: cluster.name for cluster in session.exec(select(Cluster))}
+def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, tuple[Cluster, Network] | None]]:
+    """Return hosts by address, each with its cluster and that one's network."""
+    found: dict[str, tuple[Host, tuple[Cluster, Network] | None]] = {}
+    pairs = session.exec(select(Cluster, Network).where(Cluster.network == Network.name)).all()
+    clusters = {cluster.id: (cluster, network) for cluster, network in pairs}
     for start in range(0, len(addresses), 500):
         some = addresses[start : start + 500]
         for host in session.exec(select(Host).where(col(Host.address).in_(some))):
-            found[host.address] = (host, names.get(host.cluster_id, ""))
+            found[host.address] = (host, clusters.get(host.cluster_id))
     return found
 
 
