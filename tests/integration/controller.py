@@ -24,17 +24,20 @@ BASE = f"http://127.0.0.1:{PORT}"
 class Controller:
     """Starts, kills and asks a server; its state is below *folder*, its log in `log`."""
 
-    def __init__(self, lab: Lab, folder: Path, *options: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, lab: Lab, folder: Path, *options: str, environ: dict[str, str] | None = None, base: str = BASE
+    ) -> None:
         self.lab = lab
         self.folder = folder
         self.data_dir = folder / "data"
         self.home = folder / "home"
         self.home.mkdir(parents=True, exist_ok=True)
         self.log = folder / "server.log"
+        self.base = base
         self._options = options
         self._environ = {**os.environ, "HOME": str(self.home), **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
-        self._client = httpx.Client(base_url=BASE, timeout=30, verify=False)  # noqa: S501  plain HTTP: needs no authorities
+        self._client = httpx.Client(base_url=base, timeout=30, verify=False)  # noqa: S501  plain HTTP: needs no authorities
 
     def start(self) -> Controller:
         """Start the server, and wait until it is ready."""

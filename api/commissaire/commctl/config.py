@@ -47,7 +47,7 @@ def load(path: Path | None, named_by: str = "") -> Settings:
     return Settings(
         endpoints=tuple(checked_endpoint(one, str(chosen)) for one in endpoints),
         credentials=_credentials(values, chosen),
-        authorities=_pem(values, "certificate-authority", chosen),
+        authorities=pem(values, "certificate-authority", chosen),
         origin=_origin(values, f"{chosen} (named by {named_by})" if named_by else str(chosen)),
     )
 
@@ -100,12 +100,18 @@ def checked_endpoint(endpoint: str, source: str) -> str:
     return endpoint.rstrip("/")
 
 
+def pem(values: dict[str, Any], key: str, path: Path) -> str:
+    """Return the content of the file that *key* names; a relative one lies beside *path*."""
+    name = _text(values, key, path)
+    return read_text(path.expanduser().parent / Path(name).expanduser(), key) if name else ""
+
+
 def _credentials(values: dict[str, Any], path: Path) -> Credentials:
     if kubeconfig := _text(values, "kubeconfig", path):
         from commissaire.commctl.kubeconfig import credentials
 
         return credentials(path.parent / Path(kubeconfig).expanduser())
-    certificate, key = (_pem(values, name, path) for name in ("client-certificate", "client-key"))
+    certificate, key = (pem(values, name, path) for name in ("client-certificate", "client-key"))
     if certificate and not values.get("username"):
         return Credentials(certificate=certificate, key=key)
     username = _text(values, "username", path) or _ask("username", path)
@@ -130,12 +136,6 @@ def _missing(path: Path) -> CommctlError:
         "and chmod 600 it:\n"
         f'{{"endpoint": "{DEFAULT_ENDPOINT}", "username": "admin", "password": "..."}}'
     )
-
-
-def _pem(values: dict[str, Any], key: str, path: Path) -> str:
-    """Return the content of the file that *key* names; a relative one lies beside *path*."""
-    name = _text(values, key, path)
-    return read_text(path.parent / Path(name).expanduser(), key) if name else ""
 
 
 def _text(values: dict[str, Any], key: str, path: Path) -> str:

@@ -170,5 +170,21 @@ def accept_key(
     tell_retry(address, host)
 
 
+@app.command(context_settings={"allow_interspersed_args": False})
+def ssh(
+    ctx: typer.Context,
+    address: Address,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ARGUMENT", help="What ssh gets, untouched: its options, and a command to run there."),
+    ] = None,
+) -> None:
+    """Sign in to a host by ssh, with the key that the server has. Exits as ssh does."""
+    from commissaire.commctl.ssh import login_of
+    from commissaire.commctl.ssh import ssh as run
+
+    raise typer.Exit(run(login_of(connect(ctx), address), arguments or []))
+
+
 def _membership(address: str, cluster: str) -> str:
     return f"/api/v0/cluster/{segment(cluster)}/hosts/{segment(address)}"

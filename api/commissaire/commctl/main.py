@@ -11,6 +11,7 @@ from commissaire.commctl import cluster, container_manager, host, network, opera
 from commissaire.commctl.errors import CommctlError, NoObjectError
 from commissaire.commctl.output import say, tell
 from commissaire.commctl.passhash import passhash
+from commissaire.commctl.user_data import user_data
 
 app = typer.Typer(
     help="Manage Commissaire's clusters and hosts. Results go to standard output, as YAML unless -o says otherwise.",
@@ -27,6 +28,7 @@ app.add_typer(network.app, name="network")
 app.add_typer(container_manager.app, name="container_manager")
 app.add_typer(container_manager.app, name="container-manager", hidden=True)
 app.command()(passhash)
+app.command("user-data")(user_data)
 
 
 def _version(wanted: bool) -> None:

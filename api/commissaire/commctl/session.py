@@ -19,12 +19,17 @@ def connect(ctx: typer.Context) -> Client:
     from commissaire.commctl import config
     from commissaire.commctl.client import Client
 
-    path = ctx.find_root().obj
     source = ctx.find_root().get_parameter_source("config")
     named_by = "$COMMCTL_CONFIG" if source and source.name == "ENVIRONMENT" else ""
-    client = Client(config.load(path if isinstance(path, Path) else None, named_by))
+    client = Client(config.load(configuration_path(ctx), named_by))
     ctx.call_on_close(client.close)
     return client
+
+
+def configuration_path(ctx: typer.Context) -> Path | None:
+    """Return the configuration file that -c or $COMMCTL_CONFIG named, None when neither did."""
+    path = ctx.find_root().obj
+    return path if isinstance(path, Path) else None
 
 
 def segment(name: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TEXT = (Path(__file__).parents[3] / "docs/commctl.md").read_text()
 SECTIONS = dict(re.findall(r"^### `commctl ([^`]+)`\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE))
-OPTION = re.compile(r"`(-[a-z]|--[a-z-]+)(?: [^`]*)?`")
+OPTION = re.compile(r"`(-[a-zA-Z]|--[a-z-]+)(?: [^`]*)?`")
 
 
 def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
