@@ -23,6 +23,7 @@ from commissaire.auth.authorisation import check_role
 from commissaire.auth.entry import load, security_schemes
 from commissaire.auth.gate import Gate
 from commissaire.auth.self_auth import check_self_auths
+from commissaire.auth.throttle import Throttle
 from commissaire.bus import outbox
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
@@ -33,10 +34,10 @@ from commissaire.metrics import Metrics
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
 from commissaire.routes import health
-from commissaire.routes.v0 import clusters, container_managers, hosts, networks, restart
+from commissaire.routes.v0 import clusters, container_managers, hosts, networks, restart, secrets
 from commissaire.routes.v1 import audit, inventory, operations, stream
 from commissaire.routes.v1 import hosts as hosts_v1
-from commissaire.secrets.factory import open_store
+from commissaire.secrets.factory import open_store, open_tree
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
 
@@ -50,6 +51,7 @@ _ROUTES = (
     hosts,
     networks,
     container_managers,
+    secrets,
     operations,
     stream,
     hosts_v1,
@@ -152,7 +154,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         launcher = Launcher(database, store, notices, settings.data_dir, runtime)
         dispatcher.on_cancel(launcher.cancel)
         workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
-        app.state.services = services = Services(settings, database, store, notices, dispatcher)
+        tree = open_tree(settings, database, store)
+        app.state.services = services = Services(
+            settings, database, store, tree, notices, dispatcher, Throttle(settings.refusal_delay_seconds)
+        )
         recovered = dispatcher.recover(at_start=True)
         if recovered:
             log.warning("operations_recovered", operations=recovered)

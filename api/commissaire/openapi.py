@@ -33,7 +33,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     problem = Problem.model_json_schema(ref_template=_SCHEMA)
     schemas |= {**problem.pop("$defs"), "Problem": problem}
-    described["components"]["securitySchemes"] = app.state.security
+    schemes = described["components"].setdefault("securitySchemes", {})  # FastAPI has put in what single routes ask for
+    schemes |= app.state.security
     described["security"] = [{name: []} for name in app.state.security]
     for path, operations in described["paths"].items():
         for method, operation in operations.items():

@@ -7,11 +7,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from commissaire.auth.throttle import Throttle
 from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
 from commissaire.fleet.operations import Requester
 from commissaire.notices import Notices
 from commissaire.secrets.store import SecretStore
+from commissaire.secrets.tree import SecretTree
 from commissaire.settings import Settings
 
 
@@ -22,8 +24,10 @@ class Services:
     settings: Settings
     database: Database
     secrets: SecretStore
+    secret_tree: SecretTree
     notices: Notices
     dispatcher: Dispatcher
+    key_throttle: Throttle
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:

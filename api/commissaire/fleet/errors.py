@@ -15,6 +15,12 @@ class Invalid(FleetError):
     status = 400
 
 
+class Refused(FleetError):
+    """Nobody knows the credentials."""
+
+    status = 403
+
+
 class NotFound(FleetError):
     """The thing it names does not exist."""
 
@@ -25,6 +31,12 @@ class NotReady(FleetError):
     """The thing is in no state to do that (Commissaire 0.0.6 answers 405)."""
 
     status = 405
+
+
+class NotAcceptable(FleetError):
+    """It is there, and not in the form that is asked for."""
+
+    status = 406
 
 
 class Conflict(FleetError):

@@ -15,11 +15,13 @@ from commissaire.records.operation import (
     OperationState,
 )
 from commissaire.records.secret import Secret
+from commissaire.records.secret_entry import ApiKey, SecretEntry
 
 __all__ = [
     "DEFAULT_NETWORK",
     "READY",
     "TERMINAL",
+    "ApiKey",
     "AuditEntry",
     "Cluster",
     "ClusterStatus",
@@ -37,4 +39,5 @@ __all__ = [
     "OperationKind",
     "OperationState",
     "Secret",
+    "SecretEntry",
 ]

@@ -13,6 +13,7 @@ from commissaire.secrets.embedded import EmbeddedBackend
 from commissaire.secrets.errors import SecretError
 from commissaire.secrets.master_key import MasterKey, find_master_key, make_key_file
 from commissaire.secrets.store import SecretStore
+from commissaire.secrets.tree import LocalTree, SecretTree
 from commissaire.settings import Settings
 
 
@@ -23,6 +24,11 @@ def open_store(settings: Settings, database: Database, environ: MutableMapping[s
         SecretError: the master key can't be used.
     """
     return SecretStore({"embedded": EmbeddedBackend(master_key(settings, database, environ))}, "embedded")
+
+
+def open_tree(settings: Settings, database: Database, store: SecretStore) -> SecretTree:
+    """Return what is behind `/api/v0/secrets`."""
+    return LocalTree(database, store)
 
 
 def master_key(settings: Settings, database: Database, environ: MutableMapping[str, str]) -> MasterKey:

@@ -147,6 +147,14 @@ class HostShown(BaseModel):
         )
 
 
+class HostCreds(BaseModel):
+    """By what a host is reached."""
+
+    address: str
+    ssh_priv_key: str = Field(description="The private key, base64 encoded; empty when none is recorded.")
+    remote_user: str
+
+
 class HostCounts(BaseModel):
     """How many hosts of a cluster are active."""
 

@@ -14,13 +14,14 @@ from commissaire.fleet.addresses import check_address, check_host_key, check_use
 from commissaire.fleet.container_managers import revealed_options
 from commissaire.fleet.errors import NotFound
 from commissaire.fleet.hosts import HostRequest
-from commissaire.fleet.keys import check_encoded_key
+from commissaire.fleet.keys import SSH_KEY_FIELD, check_encoded_key, secret_owner
 from commissaire.fleet.operations import request_bootstrap
 from commissaire.managers.kubernetes import ManagerError, node_status
 from commissaire.problems import responses
 from commissaire.records import Cluster, ContainerManager, ContainerManagerType, Host
 from commissaire.records.as_json import iso_time, json_array
 from commissaire.routes.v0.bodies import (
+    HostCreds,
     HostShown,
     HostStatusOfHost,
     HostStatusShown,
@@ -79,6 +80,20 @@ def delete_host(address: str, parts: Parts) -> list[str]:
     with parts.database.write() as session:
         hosts.delete_host(session, parts.secrets, check_address(address))
     return []
+
+
+@router.get(
+    "/host/{address}/creds",
+    responses=responses(404),
+    openapi_extra={"x-role": "administrator", "x-audit": True},
+)
+def get_host_creds(address: str, parts: Parts, response: Response) -> HostCreds:
+    """Return by which user and key a host is reached; for administrators, and each reading is audited."""
+    response.headers["Cache-Control"] = "no-store"
+    with parts.database.read() as session:
+        host = hosts.get_host(session, check_address(address))
+        key = parts.secrets.get(session, secret_owner(host), SSH_KEY_FIELD)
+    return HostCreds(address=host.address, ssh_priv_key=key or "", remote_user=host.remote_user)
 
 
 @router.get("/host/{address}/status", responses=responses(404))
