@@ -34,7 +34,8 @@ from commissaire.metrics import Metrics
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
 from commissaire.routes import health
-from commissaire.routes.v0 import clusters, container_managers, hosts, networks, restart, secrets
+from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
+from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import audit, inventory, operations, stream
 from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.secrets.factory import open_store, open_tree
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 _ROUTES = (
     clusters,
-    restart,
+    operations_v0,
     hosts,
     networks,
     container_managers,

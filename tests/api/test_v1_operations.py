@@ -32,6 +32,20 @@ def test_an_operation_is_created_and_shown(fleet: Fleet) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [("upgrade", {"reboot": "never"}), ("upgrade", {}), ("deploy", {"version": "7.2.6", "reboot_timeout_seconds": 9})],
+)
+def test_an_upgrade_and_a_deploy_are_created_with_their_parameters(
+    fleet: Fleet, kind: str, given: dict[str, Any]
+) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    created = fleet.client.post("/api/v1/operations", json={"kind": kind, "cluster": "web", "parameters": given})
+    assert created.status_code == 201, created.text
+    assert (created.json()["kind"], created.json()["state"]) == (kind, "queued")
+    assert created.json()["parameters"] == {"max_unavailable": 1, "max_failures": 0, **given}
+
+
 def test_the_same_operation_while_one_runs_is_the_one_that_runs(fleet: Fleet) -> None:
     fleet.cluster("web", "10.0.0.1")
     operation = fleet.restart()
@@ -53,6 +67,14 @@ def test_the_same_operation_while_one_runs_is_the_one_that_runs(fleet: Fleet) ->
         ({**RESTART, "parameters": {"reboot_timeout_seconds": "60"}}, 400),
         ({**RESTART, "parameters": {"reboot_timeout_seconds": True}}, 400),
         ({**RESTART, "parameters": []}, 400),
+        ({**RESTART, "parameters": {"version": "7"}}, 400),
+        ({**RESTART, "parameters": {"reboot": "never"}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"version": "7"}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"reboot": "sometimes"}}, 400),
+        ({"kind": "upgrade", "cluster": "none"}, 404),
+        ({"kind": "deploy", "cluster": "web"}, 400),
+        ({"kind": "deploy", "cluster": "web", "parameters": {}}, 400),
+        ({"kind": "deploy", "cluster": "none", "parameters": {"version": "7"}}, 404),
         ({**RESTART, "kind": "bootstrap"}, 400),
         ({**RESTART, "kind": "explode"}, 400),
         ({**RESTART, "cluster": 1}, 400),

@@ -4,13 +4,17 @@ from typing import Annotated
 
 import typer
 
-from commissaire.commctl import restart
+from commissaire.commctl import rolling
 from commissaire.commctl.deletion import delete_each
 from commissaire.commctl.output import OutputOption, show
 from commissaire.commctl.session import connect, segment
 
-app = typer.Typer(help="Create, show and delete clusters, and restart their hosts.", no_args_is_help=True)
-app.add_typer(restart.app, name="restart")
+app = typer.Typer(
+    help="Create, show and delete clusters, and restart, upgrade and deploy their hosts.", no_args_is_help=True
+)
+app.add_typer(rolling.restart, name="restart")
+app.add_typer(rolling.upgrade, name="upgrade")
+app.add_typer(rolling.deploy, name="deploy")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False)]
 

@@ -14,7 +14,10 @@ from commissaire.records import OperationKind
 log = structlog.get_logger(__name__)
 _CLAIM_WAIT_SECONDS = 5.0
 
-LANES: tuple[tuple[str, ...], ...] = ((OperationKind.BOOTSTRAP,), (OperationKind.RESTART,))
+LANES: tuple[tuple[str, ...], ...] = (
+    (OperationKind.BOOTSTRAP,),
+    (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY),
+)
 """Kinds that wait for each other's workers. Rolling operations take hours; new hosts must not wait for them."""
 
 

@@ -12,11 +12,9 @@ from sqlmodel import Session, col, select
 from commissaire.bus.notification import ChangeEvent
 from commissaire.bus.outbox import announce
 from commissaire.clock import now
-from commissaire.fleet.errors import Conflict, Invalid, NotFound
-from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, check_limit
+from commissaire.fleet.errors import Conflict, NotFound
 from commissaire.records import (
     TERMINAL,
-    Cluster,
     Event,
     EventType,
     Host,
@@ -43,54 +41,6 @@ class Requester:
     request_id: str
 
 
-def check_restart_parameters(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a restart with the defaults filled in.
-
-    Raises:
-        Invalid: a limit or time-out that can't be used.
-    """
-    parameters = {
-        "max_unavailable": check_limit(
-            "max_unavailable", given.get("max_unavailable", DEFAULT_MAX_UNAVAILABLE), least=1
-        ),
-        "max_failures": check_limit("max_failures", given.get("max_failures", DEFAULT_MAX_FAILURES), least=0),
-    }
-    timeout = given.get("reboot_timeout_seconds")
-    if timeout is not None:
-        if isinstance(timeout, bool) or not isinstance(timeout, int) or not 1 <= timeout <= 86400:
-            raise Invalid(f"reboot_timeout_seconds must be a whole number from 1 to 86400, not {timeout!r}")
-        parameters["reboot_timeout_seconds"] = timeout
-    return parameters
-
-
-def request_restart(
-    session: Session, cluster: Cluster, parameters: dict[str, Any], requester: Requester
-) -> tuple[Operation, bool]:
-    """Record a restart of *cluster*; return it and whether it is new. While one runs, that one is returned.
-
-    Raises:
-        Conflict: another kind of operation runs on the cluster.
-        Invalid: the parameters can't be used.
-    """
-    checked = check_restart_parameters(parameters)
-    session.exec(select(Cluster.id).where(Cluster.id == cluster.id).with_for_update()).one()  # two at once: one waits
-    key = f"cluster/{cluster.name}"
-    running = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()
-    if running is not None:
-        if running.kind == OperationKind.RESTART:
-            return running, False
-        raise Conflict(
-            f"operation {running.id} ({running.kind}) runs on cluster {cluster.name}; wait for it or cancel it"
-        )
-    operation = Operation(kind=OperationKind.RESTART, cluster=cluster.name, parameters=checked, exclusive_key=key)
-    hosts = session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))).all()
-    _record(session, operation, requester)
-    _add_hosts(session, operation, [_restart_row(host) for host in hosts])
-    if not hosts:
-        settle(session, operation, OperationState.FINISHED, "the cluster has no hosts")
-    return operation, True
-
-
 def request_bootstrap(session: Session, host: Host, requester: Requester) -> Operation:
     """Record that *host* is to be investigated and bootstrapped, together with others that still wait for it."""
     host.status, host.message = HostStatus.INVESTIGATING, ""
@@ -108,11 +58,11 @@ def request_bootstrap(session: Session, host: Host, requester: Requester) -> Ope
         if session.get(OperationHost, (waiting.id, host.address)) is not None:
             return waiting
         if members < BOOTSTRAP_BATCH:
-            _add_hosts(session, waiting, [{"address": host.address, "position": members}])
+            add_hosts(session, waiting, [{"address": host.address, "position": members}])
             return waiting
     operation = Operation(kind=OperationKind.BOOTSTRAP, not_before=now() + BOOTSTRAP_DELAY)
-    _record(session, operation, requester)
-    _add_hosts(session, operation, [{"address": host.address}])
+    record_operation(session, operation, requester)
+    add_hosts(session, operation, [{"address": host.address}])
     return operation
 
 
@@ -237,11 +187,22 @@ def add_event(session: Session, operation: Operation, message: str) -> None:
     )
 
 
-def _record(session: Session, operation: Operation, requester: Requester) -> None:
+def record_operation(session: Session, operation: Operation, requester: Requester) -> None:
+    """Record a new operation, and in its journal that *requester* asked for it."""
     operation.requested_by, operation.request_id = requester.name, requester.request_id
     session.add(operation)
     session.flush()
     add_event(session, operation, f"{operation.kind} asked for by {requester.name}")
+
+
+def add_hosts(session: Session, operation: Operation, rows: list[dict[str, Any]]) -> None:
+    """Add hosts to *operation* in their order; each row has at least its `address`."""
+    blank = {"state": OperationHostState.PENDING, "phase": "", "message": "", "data": {}, "updated_by_event": 0}
+    values = [{**blank, "operation_id": operation.id, "position": position, **row} for position, row in enumerate(rows)]
+    if values:
+        session.flush()
+        session.connection().execute(insert(OperationHost), values)
+        announce(session, OperationHost, ChangeEvent.CREATED, values)
 
 
 def _give_up_on_hosts(session: Session, bootstrap: Operation) -> None:
@@ -251,22 +212,6 @@ def _give_up_on_hosts(session: Session, bootstrap: Operation) -> None:
         if host.status in (HostStatus.INVESTIGATING, HostStatus.BOOTSTRAPPING):
             host.status, host.message = HostStatus.FAILED, f"bootstrap {bootstrap.id} was cancelled before it ran"
             session.add(host)
-
-
-def _restart_row(host: Host) -> dict[str, Any]:
-    if host.status in (HostStatus.INVESTIGATING, HostStatus.BOOTSTRAPPING):
-        state, message = OperationHostState.NOT_STARTED, f"the host is {host.status}; restart it when that is done"
-        return {"address": host.address, "state": state, "message": message}
-    return {"address": host.address}
-
-
-def _add_hosts(session: Session, operation: Operation, rows: list[dict[str, Any]]) -> None:
-    blank = {"state": OperationHostState.PENDING, "phase": "", "message": "", "data": {}, "updated_by_event": 0}
-    values = [{**blank, "operation_id": operation.id, "position": position, **row} for position, row in enumerate(rows)]
-    if values:
-        session.flush()
-        session.connection().execute(insert(OperationHost), values)
-        announce(session, OperationHost, ChangeEvent.CREATED, values)
 
 
 def _number_of_hosts(session: Session, operation: Operation) -> int:

@@ -21,6 +21,7 @@ Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 
 REBOOT_TIMEOUT = "reboot_timeout_seconds"
 DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
+_PASSED_ON = (REBOOT_TIMEOUT, "reboot", "version")
 
 _TEXT_FACTS = ("os", "os_version", "os_family", "kernel")
 _NUMBER_FACTS = ("cpus", "memory_kb", "space_bytes")
@@ -50,18 +51,17 @@ def with_phase(phase: str, message: str) -> str:
     return message if not phase or _BEGINS_WITH_PHASE.match(message) else f"{phase}: {message}"
 
 
-def _restart_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
-    variables: dict[str, Any] = {
+def _rolling_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
+    given = {name: operation.parameters[name] for name in _PASSED_ON if name in operation.parameters}
+    return {
         "max_unavailable": limits.max_unavailable,
         "max_failures": limits.max_failures,
         "operation_id": f"{operation.id}-{operation.created_at.timestamp():.6f}",
+        **given,
     }
-    if REBOOT_TIMEOUT in operation.parameters:
-        variables[REBOOT_TIMEOUT] = operation.parameters[REBOOT_TIMEOUT]
-    return variables
 
 
-def _interrupted_restart_vars(operation: Operation) -> dict[str, Any]:
+def _interrupted_vars(operation: Operation) -> dict[str, Any]:
     """Wait for such a host as for one that reboots: it may be in the middle of that."""
     return {"contact_timeout_seconds": operation.parameters.get(REBOOT_TIMEOUT, DEFAULT_REBOOT_TIMEOUT_SECONDS)}
 
@@ -70,16 +70,19 @@ def _bootstrap_host_vars(cluster: Cluster, network: Network) -> dict[str, Any]:
     return {"bootstrap_cluster": cluster.name, "bootstrap_network": bootstrap_options(network)}
 
 
-def _restarted(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
-    if state not in (OperationHostState.FINISHED, OperationHostState.FAILED):
-        return
-    host = _host(session, address)
-    if host is None:
-        return
-    if state == OperationHostState.FINISHED:
-        _came_up(session, host)
-    else:
-        host.status, host.message = HostStatus.FAILED, f"restart: {with_phase(phase, message)}"
+def _rolled(kind: OperationKind) -> Effects:
+    def effects(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
+        if state not in (OperationHostState.FINISHED, OperationHostState.FAILED):
+            return
+        host = _host(session, address)
+        if host is None:
+            return
+        if state == OperationHostState.FINISHED:
+            _came_up(session, host)
+        else:
+            host.status, host.message = HostStatus.FAILED, f"{kind}: {with_phase(phase, message)}"
+
+    return effects
 
 
 def _bootstrapped(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
@@ -121,6 +124,17 @@ def _host(session: Session, address: str) -> Host | None:
     return session.exec(select(Host).where(Host.address == address)).first()
 
 
+def _rolling(kind: OperationKind, done: str) -> Kind:
+    return Kind(
+        playbook=f"commissaire.fleet.{kind}",
+        extra_vars=_rolling_vars,
+        forks=lambda limits: min(limits.max_unavailable + 1, 50),
+        effects=_rolled(kind),
+        done=done,
+        interrupted_vars=_interrupted_vars,
+    )
+
+
 KINDS: dict[str, Kind] = {
     OperationKind.BOOTSTRAP: Kind(
         playbook="commissaire.fleet.bootstrap",
@@ -130,12 +144,7 @@ KINDS: dict[str, Kind] = {
         done="bootstrapped",
         host_vars=_bootstrap_host_vars,
     ),
-    OperationKind.RESTART: Kind(
-        playbook="commissaire.fleet.restart",
-        extra_vars=_restart_vars,
-        forks=lambda limits: min(limits.max_unavailable + 1, 50),
-        effects=_restarted,
-        done="restarted",
-        interrupted_vars=_interrupted_restart_vars,
-    ),
+    OperationKind.RESTART: _rolling(OperationKind.RESTART, "restarted"),
+    OperationKind.UPGRADE: _rolling(OperationKind.UPGRADE, "upgraded"),
+    OperationKind.DEPLOY: _rolling(OperationKind.DEPLOY, "deployed"),
 }

@@ -18,7 +18,7 @@ from commissaire.secrets.backend import Opened
 from commissaire.secrets.errors import SecretError, StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
-_AWAY_PHASES = ("rebooting", "verifying")
+_AWAY_PHASES = ("upgrading", "rebooting", "verifying")
 _OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
 
 

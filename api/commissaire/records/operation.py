@@ -18,6 +18,8 @@ class OperationKind(StrEnum):
 
     BOOTSTRAP = "bootstrap"  # investigate hosts and make them manageable
     RESTART = "restart"  # restart the hosts of a cluster, a window of them at a time
+    UPGRADE = "upgrade"  # upgrade their packages or their OSTree deployment
+    DEPLOY = "deploy"  # boot a given version of their OSTree
 
 
 class OperationState(StrEnum):

@@ -40,6 +40,20 @@ CALLS = [
         {"max_unavailable": "25%", "max_failures": 2},
     ),
     ("cluster restart status prod", "GET /api/v0/cluster/prod/restart", None),
+    ("cluster upgrade start prod", "PUT /api/v0/cluster/prod/upgrade", {}),
+    (
+        "cluster upgrade start --max-unavailable 2 prod",
+        "PUT /api/v0/cluster/prod/upgrade",
+        {"max_unavailable": 2},
+    ),
+    ("cluster upgrade status prod", "GET /api/v0/cluster/prod/upgrade", None),
+    ("cluster deploy start prod 7.4.1", "PUT /api/v0/cluster/prod/deploy", {"version": "7.4.1"}),
+    (
+        "cluster deploy start --max-failures 10% prod 7.4.1",
+        "PUT /api/v0/cluster/prod/deploy",
+        {"version": "7.4.1", "max_failures": "10%"},
+    ),
+    ("cluster deploy status prod", "GET /api/v0/cluster/prod/deploy", None),
     ("host get 10.0.0.1", "GET /api/v0/host/10.0.0.1", None),
     ("host get fd00::1", "GET /api/v0/host/fd00::1", None),
     ("host list", "GET /api/v0/hosts", None),
@@ -150,6 +164,14 @@ def test_accept_key_refuses_what_is_no_key(commctl: Run, server: ScriptedServer,
     assert result.code == 2
     assert "is no SSH host key" in result.err
     assert not server.requests
+
+
+def test_a_version_for_an_upgrade_is_ignored_and_that_is_said(commctl: Run, server: ScriptedServer) -> None:
+    server.answer("PUT", "/api/v0/cluster/prod/upgrade", 201, {"name": "prod"})
+    result = commctl("cluster", "upgrade", "start", "prod", "7.2.2")
+    assert (result.code, result.out) == (0, "name: prod\n")
+    assert "7.2.2 is ignored" in result.err
+    assert server.requests[0].json == {}
 
 
 @pytest.mark.parametrize("amount", ["", "-1", "1.5", "%", "25 %", "all"])

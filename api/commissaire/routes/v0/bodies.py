@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
@@ -90,8 +90,8 @@ class ContainerManagerShown(BaseModel):
         return cls(name=manager.name, type=ContainerManagerType(manager.type), options=manager.options)
 
 
-class RestartWanted(BaseModel):
-    """PUT of a restart. Commissaire 0.0.6 had no body; both limits may be left out."""
+class RollingWanted(BaseModel):
+    """PUT of a restart or upgrade. Commissaire 0.0.6 had no body; both limits may be left out."""
 
     max_unavailable: StrictInt | StrictStr | None = Field(
         None, description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."
@@ -103,6 +103,12 @@ class RestartWanted(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """Return what was given."""
         return self.model_dump(exclude_none=True)
+
+
+class DeployWanted(RollingWanted):
+    """PUT of a deploy."""
+
+    version: StrictStr = Field(description="Which OSTree tree to deploy: a version, checksum or ref.")
 
 
 class HostWanted(BaseModel):
@@ -192,27 +198,48 @@ class ClusterMembers(ClusterBrief):
     hostset: list[str]
 
 
-class RestartShown(BaseModel):
-    """A restart of a cluster. Times are naive UTC, ISO 8601 with microseconds."""
+class RollingShown(BaseModel):
+    """A rolling operation on a cluster. Times are naive UTC, ISO 8601 with microseconds."""
 
     name: str
     status: str
-    restarted: list[HostShown]
     in_process: list[HostShown]
     started_at: str | None
     finished_at: str | None
 
     @classmethod
-    def of(cls, operation: Operation, restarted: list[HostShown], in_process: list[HostShown]) -> RestartShown:
-        """Show a record."""
-        return cls(
-            name=operation.cluster or "",
-            status=_STATUS[OperationState(operation.state)],
-            restarted=restarted,
-            in_process=in_process,
-            started_at=naive_iso(operation.started_at or operation.created_at),
-            finished_at=naive_iso(operation.finished_at),
+    def of(cls, operation: Operation, in_process: list[HostShown], **others: list[HostShown]) -> Self:
+        """Show a record; *others* is the list of hosts that are done, by its name."""
+        return cls.model_validate(
+            {
+                "name": operation.cluster or "",
+                "status": _STATUS[OperationState(operation.state)],
+                "version": operation.parameters.get("version"),
+                "in_process": in_process,
+                "started_at": naive_iso(operation.started_at or operation.created_at),
+                "finished_at": naive_iso(operation.finished_at),
+                **others,
+            }
         )
+
+
+class RestartShown(RollingShown):
+    """A restart of a cluster."""
+
+    restarted: list[HostShown]
+
+
+class UpgradeShown(RollingShown):
+    """An upgrade of a cluster."""
+
+    upgraded: list[HostShown]
+
+
+class DeployShown(RollingShown):
+    """A deploy on a cluster."""
+
+    version: str
+    deployed: list[HostShown]
 
 
 class HostStatusOfHost(BaseModel):

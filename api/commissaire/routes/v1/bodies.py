@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from commissaire.clock import rfc3339
+from commissaire.fleet.rolling import VERSION_PATTERN
 from commissaire.records import (
     Event,
     EventType,
@@ -25,8 +26,8 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class RestartParameters(_Request):
-    """The parameters of a restart."""
+class RollingParameters(_Request):
+    """The parameters of every rolling operation."""
 
     max_unavailable: StrictInt | StrictStr | None = Field(
         None, description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."
@@ -37,12 +38,48 @@ class RestartParameters(_Request):
     reboot_timeout_seconds: StrictInt | None = Field(None, description="How long a host may stay away. Default 600.")
 
 
-class OperationWanted(_Request):
-    """POST of an operation."""
+class UpgradeParameters(RollingParameters):
+    """The parameters of an upgrade."""
+
+    reboot: Literal["when_needed", "always", "never"] | None = Field(
+        None, description="Whether hosts reboot after it. Default `when_needed`."
+    )
+
+
+class DeployParameters(RollingParameters):
+    """The parameters of a deploy."""
+
+    version: StrictStr = Field(
+        pattern=VERSION_PATTERN, description="The version, checksum or ref of the OSTree deployment to boot."
+    )
+
+
+class RestartWanted(_Request):
+    """POST of a restart."""
 
     kind: Literal[OperationKind.RESTART]
     cluster: Text
-    parameters: RestartParameters = Field(default_factory=RestartParameters)
+    parameters: RollingParameters = Field(default_factory=RollingParameters)
+
+
+class UpgradeWanted(_Request):
+    """POST of an upgrade."""
+
+    kind: Literal[OperationKind.UPGRADE]
+    cluster: Text
+    parameters: UpgradeParameters = Field(default_factory=UpgradeParameters)
+
+
+class DeployWanted(_Request):
+    """POST of a deploy."""
+
+    kind: Literal[OperationKind.DEPLOY]
+    cluster: Text
+    parameters: DeployParameters
+
+
+OperationWanted = Annotated[RestartWanted | UpgradeWanted | DeployWanted, Field(discriminator="kind")]
+"""POST of an operation."""
 
 
 class HostKeyWanted(_Request):

@@ -16,8 +16,8 @@ from commissaire.fleet.operations import (
     hosts_of,
     list_operations,
     request_cancel,
-    request_restart,
 )
+from commissaire.fleet.rolling import request_rolling
 from commissaire.problems import responses
 from commissaire.records import Event, Operation, OperationKind, OperationState
 from commissaire.routes.v1.bodies import (
@@ -68,10 +68,11 @@ def list_all(
     },
 )
 def create(body: OperationWanted, parts: Parts, asker: Asker, response: Response) -> OperationShown:
-    """Ask for an operation on a cluster. While one of the same kind runs there, that one is returned."""
+    """Ask for an operation on a cluster. While the same one runs there, that one is returned."""
     with parts.database.write() as session:
         cluster = get_cluster(session, body.cluster)
-        operation, new = request_restart(session, cluster, body.parameters.model_dump(exclude_none=True), asker)
+        parameters = body.parameters.model_dump(exclude_none=True)
+        operation, new = request_rolling(session, body.kind, cluster, parameters, asker)
         parts.dispatcher.enqueue(session, operation)
         response.status_code = 201 if new else 200
         response.headers["Location"] = f"/api/v1/operations/{operation.id}"

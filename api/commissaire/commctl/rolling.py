@@ -1,0 +1,141 @@
+"""commctl cluster restart …, cluster upgrade …, cluster deploy …"""
+
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commissaire.commctl.output import Format, OutputOption, show, tell
+from commissaire.commctl.session import connect, segment
+
+if TYPE_CHECKING:
+    from commissaire.commctl.client import Client
+
+restart = typer.Typer(help="Restart a cluster's hosts, never more at once than allowed.", no_args_is_help=True)
+upgrade = typer.Typer(help="Upgrade a cluster's hosts, never more at once than allowed.", no_args_is_help=True)
+deploy = typer.Typer(help="Boot a version of the OSTree on a cluster's Atomic hosts.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False)]
+MaxUnavailable = Annotated[
+    str | None,
+    typer.Option("--max-unavailable", metavar="N|N%", help="Hosts out of service at any moment, at most (default: 1)."),
+]
+MaxFailures = Annotated[
+    str | None,
+    typer.Option(
+        "--max-failures", metavar="N|N%", help="Failed hosts that don't keep others from being started (default: 0)."
+    ),
+]
+WatchOption = Annotated[
+    bool, typer.Option("--watch", help="Show the progress until it ends; exit 2 unless it succeeds.")
+]
+
+
+@restart.command("start")
+def start_restart(
+    ctx: typer.Context,
+    name: Name,
+    max_unavailable: MaxUnavailable = None,
+    max_failures: MaxFailures = None,
+    watch: WatchOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Restart the hosts of a cluster, one after the other unless told otherwise."""
+    _start(ctx, name, "restart", _limits(max_unavailable, max_failures), watch, output)
+
+
+@upgrade.command("start")
+def start_upgrade(
+    ctx: typer.Context,
+    name: Name,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="Ignored: hosts are upgraded to the newest there is.")
+    ] = None,
+    max_unavailable: MaxUnavailable = None,
+    max_failures: MaxFailures = None,
+    watch: WatchOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Upgrade the hosts of a cluster, one after the other unless told otherwise."""
+    if version is not None:
+        tell(f"An upgrade takes no version: {version} is ignored. A version is deployed: commctl cluster deploy start")
+    _start(ctx, name, "upgrade", _limits(max_unavailable, max_failures), watch, output)
+
+
+@deploy.command("start")
+def start_deploy(
+    ctx: typer.Context,
+    name: Name,
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="The OSTree version, checksum or ref.", show_default=False)
+    ],
+    max_unavailable: MaxUnavailable = None,
+    max_failures: MaxFailures = None,
+    watch: WatchOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Boot a version of the OSTree on the hosts of a cluster, one after the other unless told otherwise."""
+    _start(ctx, name, "deploy", {"version": version, **_limits(max_unavailable, max_failures)}, watch, output)
+
+
+@restart.command("status")
+def restart_status(ctx: typer.Context, name: Name, watch: WatchOption = False, output: OutputOption = None) -> None:
+    """Show the last restart of a cluster."""
+    _status(ctx, name, "restart", watch, output)
+
+
+@upgrade.command("status")
+def upgrade_status(ctx: typer.Context, name: Name, watch: WatchOption = False, output: OutputOption = None) -> None:
+    """Show the last upgrade of a cluster."""
+    _status(ctx, name, "upgrade", watch, output)
+
+
+@deploy.command("status")
+def deploy_status(ctx: typer.Context, name: Name, watch: WatchOption = False, output: OutputOption = None) -> None:
+    """Show the last deploy on a cluster."""
+    _status(ctx, name, "deploy", watch, output)
+
+
+def _start(ctx: typer.Context, name: str, kind: str, body: dict[str, Any], watch: bool, output: Format | None) -> None:
+    _either(watch, output)
+    client = connect(ctx)
+    answer = client.put(f"/api/v0/cluster/{segment(name)}/{kind}", body)
+    if watch:
+        _watch(client, answer.location)
+        return
+    show(answer.body, output)
+    if answer.location and sys.stdout.isatty():
+        tell(f"Watch it: commctl operation watch {answer.location.rpartition('/')[2]}")
+
+
+def _status(ctx: typer.Context, name: str, kind: str, watch: bool, output: Format | None) -> None:
+    _either(watch, output)
+    client = connect(ctx)
+    answer = client.get(f"/api/v0/cluster/{segment(name)}/{kind}")
+    if watch:
+        _watch(client, answer.location)
+    else:
+        show(answer.body, output)
+
+
+def _watch(client: "Client", location: str) -> None:
+    from commissaire.commctl.watch import operation_id, watch
+
+    watch(client, operation_id(location))
+
+
+def _either(watch: bool, output: Format | None) -> None:
+    if watch and output:
+        raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
+
+
+def _limits(max_unavailable: str | None, max_failures: str | None) -> dict[str, int | str]:
+    given = {"max_unavailable": max_unavailable, "max_failures": max_failures}
+    return {name: _amount(text) for name, text in given.items() if text is not None}
+
+
+def _amount(text: str) -> int | str:
+    if not re.fullmatch(r"[0-9]{1,9}%?", text):
+        raise typer.BadParameter(f"{text!r} is neither a number of hosts nor a percentage like 25%")
+    return text if text.endswith("%") else int(text)

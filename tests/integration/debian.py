@@ -1,0 +1,89 @@
+"""A tiny Debian package in several versions, and the repository on each lab machine that it comes from."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from lab import Lab
+from lab.host import LabHost
+
+NAME = "canary"
+LOG = "var/log/canary"
+POSTINST = f"""#!/bin/sh
+set -e
+[ "$1" = configure ] || exit 0
+echo "begin VERSION $(date +%s.%N)" >>/{LOG}
+sleep 1
+if [ -e /etc/canary-breaks ]; then echo 'canary: there is a file /etc/canary-breaks' >&2; exit 1; fi
+echo "end VERSION $(date +%s.%N)" >>/{LOG}
+EXTRA
+"""
+
+
+def build(folder: Path, version: str, extra: str = "") -> Path:
+    """Build the package: its configuring takes a second, is logged, and fails where there is /etc/canary-breaks."""
+    tree = folder / f"{NAME}-{version}"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "etc").mkdir()
+    (tree / "etc/canary.conf").write_text(f"version = {version}\n")
+    (tree / "DEBIAN/conffiles").write_text("/etc/canary.conf\n")
+    (tree / "DEBIAN/control").write_text(
+        f"Package: {NAME}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@example.org>\n"
+        "Description: sings when it is configured\n"
+    )
+    script = tree / "DEBIAN/postinst"
+    script.write_text(POSTINST.replace("VERSION", version).replace("EXTRA", extra))
+    script.chmod(0o755)
+    package = folder / f"{NAME}_{version}_all.deb"
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(package)], check=True, stdout=subprocess.DEVNULL
+    )
+    return package
+
+
+def publish(lab: Lab, package: Path) -> None:
+    """Make `package` the one in every machine's repository, and that the only one its apt knows."""
+    content = package.read_bytes()
+    control = subprocess.run(["dpkg-deb", "--field", package], check=True, capture_output=True, text=True).stdout
+    sha256 = hashlib.sha256(content).hexdigest()
+    index = f"{control}Filename: ./{package.name}\nSize: {len(content)}\nSHA256: {sha256}\n"
+    for host in lab.hosts:
+        repository = host.root / "srv/repository"
+        repository.mkdir(parents=True, exist_ok=True)
+        (repository / package.name).write_bytes(content)
+        (repository / "Packages").write_text(index)
+        (host.root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/repository ./\n")
+
+
+def install(lab: Lab, package: Path) -> None:
+    """Install `package` on every machine, and forget what earlier ones logged and left."""
+    for host in lab.hosts:
+        (host.root / "etc/canary-breaks").unlink(missing_ok=True)
+        (host.root / "root" / package.name).write_bytes(package.read_bytes())
+        host.run(["dpkg", "--purge", "--force-all", NAME], check=False, capture_output=True)
+        host.run(["dpkg", "--install", f"/root/{package.name}"], capture_output=True)
+        (host.root / LOG).unlink()
+
+
+def packages(host: LabHost) -> dict[str, str]:
+    """Return every package of a machine with its state and version, as dpkg itself has it."""
+    form = "${binary:Package} ${db:Status-Status} ${Version}\\n"
+    done = host.run(["dpkg-query", "--show", f"--showformat={form}"], capture_output=True, text=True)
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+def configured(host: LabHost) -> list[tuple[str, str, float]]:
+    """Return what the package logged on a machine: (begin or end, version, when)."""
+    log = host.root / LOG
+    lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+    return [(what, version, float(when)) for what, version, when in lines]
+
+
+def most_at_once(lab: Lab) -> int:
+    """Return on how many machines the package was being configured at the same moment, at most."""
+    events = sorted((when, 1 if what == "begin" else -1) for host in lab.hosts for what, _, when in configured(host))
+    count = most = 0
+    for _, change in events:
+        count += change
+        most = max(most, count)
+    return most

@@ -1,0 +1,184 @@
+"""commissaire.fleet.upgrade on real machines, by ansible-playbook alone: a real package from a real repository."""
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import Lab
+from lab.host import LabHost
+
+from . import debian
+from .playbook import ANSIBLE_PLAYBOOK, run_playbook
+
+pytestmark = pytest.mark.integration
+
+HOLD_LOCK = """
+import fcntl, sys, time
+lock = open("/var/lib/dpkg/lock-frontend", "w")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory):
+    """The package in its versions; 3 asks for a reboot."""
+    folder = tmp_path_factory.mktemp("packages")
+    return {
+        "1": debian.build(folder, "1"),
+        "2": debian.build(folder, "2"),
+        "3": debian.build(folder, "3", extra="touch /run/reboot-required"),
+    }
+
+
+@pytest.fixture
+def canary(lab, versions) -> Lab:
+    """The lab with version 1 installed everywhere and version 2 in the repository."""
+    debian.install(lab, versions["1"])
+    debian.publish(lab, versions["2"])
+    return lab
+
+
+def changes(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
+    return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_exactly_the_package_changes_and_never_on_more_hosts_than_the_window(canary, window):
+    before = {host.name: debian.packages(host) for host in canary.hosts}
+    boots = {host.name: host.boots() for host in canary.hosts}
+    (canary.host("h1").root / "etc/canary.conf").write_text("mine\n")
+    outcome = run_playbook(canary, "upgrade", max_unavailable=window)
+    assert outcome.returncode == 0, outcome.output
+    assert debian.most_at_once(canary) == window
+    for host in canary.hosts:
+        assert changes(before[host.name], debian.packages(host)) == {"canary": ("installed 1", "installed 2")}
+        assert [(what, version) for what, version, _ in debian.configured(host)] == [("begin", "2"), ("end", "2")]
+        assert " upgrade canary:all 1 2\n" in (host.root / "var/log/dpkg.log").read_text()
+        assert host.boots() == boots[host.name]
+        phases = [point["phase"] for point in outcome.checkpoints(host.name)]
+        assert phases == ["checking", "upgrading", "verifying", "done"]
+        last = outcome.last(host.name)
+        assert (last["state"], last["message"]) == ("finished", "1 packages changed")
+        assert last["data"]["packages"] == [{"name": "canary", "before": "1", "after": "2"}]
+        assert last["data"]["reboot_needed"] is False
+    assert (canary.host("h1").root / "etc/canary.conf").read_text() == "mine\n"
+    assert (canary.host("h2").root / "etc/canary.conf").read_text() == "version = 2\n"
+
+    again = run_playbook(canary, "upgrade")
+    assert (again.returncode, again.changed()) == (0, []), again.output
+    for host in canary.hosts:
+        assert [point["phase"] for point in again.checkpoints(host.name)] == ["checking", "done"]
+        assert again.last(host.name)["message"] == "nothing to upgrade"
+        assert len(debian.configured(host)) == 2
+
+
+def test_a_dry_run_tells_what_would_be_upgraded_and_touches_nothing(canary):
+    canary.host("h1").run(["apt-get", "update"], capture_output=True)  # a dry run doesn't
+    before = debian.packages(canary.host("h1"))
+    outcome = run_playbook(canary, "upgrade", "--check", "--diff", "--limit", "h1", operation_id="dry")
+    assert outcome.returncode == 0, outcome.output
+    assert debian.packages(canary.host("h1")) == before
+    assert not (canary.host("h1").root / "var/lib/commissaire/packages").exists()
+    assert outcome.changed() == ["h1"]
+    assert outcome.last("h1")["message"] == "would upgrade canary 1 -> 2"
+    assert outcome.last("h1")["data"]["planned"] == ["canary 1 -> 2"]
+
+
+def test_a_package_that_breaks_stops_the_run_says_why_and_is_repaired_by_the_next(canary):
+    (canary.host("h2").root / "etc/canary-breaks").touch()
+    outcome = run_playbook(canary, "upgrade", max_failures=1)
+    assert outcome.returncode == 2
+    failed = outcome.last("h2")
+    assert (failed["phase"], failed["state"]) == ("upgrading", "failed")
+    assert "installed canary package post-installation script subprocess returned error" in failed["message"]
+    kept_out = outcome.last("h3")  # what half an upgrade does to a service, nobody knows: the host keeps its place
+    assert kept_out["state"] == "not_started"
+    assert "h2 failed out of service" in kept_out["message"]
+    states = [debian.packages(host)["canary"] for host in canary.hosts]
+    assert states == ["installed 2", "half-configured 2", "installed 1"]
+
+    (canary.host("h2").root / "etc/canary-breaks").unlink()
+    again = run_playbook(canary, "upgrade")
+    assert again.returncode == 0, again.output
+    assert [debian.packages(host)["canary"] for host in canary.hosts] == ["installed 2"] * 3
+    assert again.last("h2")["data"]["unfinished"] == ["canary is half-configured"]
+    assert again.last("h2")["message"] == "1 packages changed"
+
+
+def test_an_upgrade_cut_short_with_its_machine_is_finished_and_all_it_changed_is_told(canary):
+    host = canary.host("h1")
+    inventory = canary.inventory(canary.directory / "hosts.yml")
+    command = [
+        ANSIBLE_PLAYBOOK,
+        "-i",
+        inventory,
+        "commissaire.fleet.upgrade",
+        "--limit",
+        "h1",
+        "-e",
+        "operation_id=cut",
+    ]
+    with canary.popen(command, cwd="/", stdout=subprocess.DEVNULL, start_new_session=True) as controller:
+        deadline = time.monotonic() + 30
+        while not debian.configured(host) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        host.power_off()
+        os.killpg(controller.pid, signal.SIGKILL)
+    host.power_on()
+    host.wait_for_ssh()
+    assert debian.packages(host)["canary"] == "half-configured 2"
+    outcome = run_playbook(canary, "upgrade", "--limit", "h1", operation_id="cut", contact_timeout_seconds=30)
+    assert outcome.returncode == 0, outcome.output
+    assert debian.packages(host)["canary"] == "installed 2"
+    assert outcome.last("h1")["data"]["packages"] == [{"name": "canary", "before": "1", "after": "2"}]
+    assert outcome.last("h1")["data"]["unfinished"][-1] == "canary is half-configured"
+
+
+def test_a_host_reboots_when_its_packages_ask_for_it(canary, versions):
+    debian.publish(canary, versions["3"])
+    before = {host.name: host.boots() for host in canary.hosts}
+    outcome = run_playbook(canary, "upgrade", "--limit", "h1,h2", user="operator", become=False, max_unavailable=2)
+    never = run_playbook(canary, "upgrade", "--limit", "h3", reboot="never")
+    assert (outcome.returncode, never.returncode) == (0, 0), outcome.output + never.output
+    assert {name: len(canary.host(name).boots()) - len(known) for name, known in before.items()} == {
+        "h1": 1,
+        "h2": 1,
+        "h3": 0,
+    }
+    assert [point["phase"] for point in outcome.checkpoints("h1")] == [
+        "checking",
+        "upgrading",
+        "rebooting",
+        "verifying",
+        "done",
+    ]
+    assert outcome.last("h1")["data"]["reboot_seconds"] > 0
+    assert never.last("h3")["data"]["reboot_needed"] is True
+
+
+def test_a_lock_that_is_held_is_waited_for_and_a_longer_one_named(canary):
+    host = canary.host("h1")
+    with over_ssh(canary, host, ["python3", "-c", HOLD_LOCK, "20"]) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        outcome = run_playbook(canary, "upgrade", "--limit", "h1", lock_timeout_seconds=2)
+    assert outcome.returncode == 2
+    assert outcome.last("h1")["phase"] == "checking"
+    assert "Could not get lock /var/lib/dpkg/lock-frontend" in outcome.last("h1")["message"]
+    with over_ssh(canary, host, ["python3", "-c", HOLD_LOCK, "6"]) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        begun = time.time()
+        outcome = run_playbook(canary, "upgrade", "--limit", "h1")
+    assert outcome.returncode == 0, outcome.output
+    assert debian.packages(host)["canary"] == "installed 2"
+    assert debian.configured(host)[0][2] - begun > 4
+
+
+def over_ssh(lab: Lab, host: LabHost, argv: list[str]) -> "subprocess.Popen[bytes]":
+    """Start `argv` on a machine; its end is the end of the block."""
+    return lab.popen([*lab.ssh(host), shlex.join(argv)], stdout=subprocess.PIPE)
