@@ -62,3 +62,15 @@ def test_commctl_knows_the_server_by_its_rest_interface_only() -> None:
     own = sorted((ROOT / "api/commissaire/commctl").glob("*.py"))
     other = {module for path in own for module in imports(path) if module.startswith("commissaire.")}
     assert {module for module in other if not module.startswith("commissaire.commctl")} == set()
+
+
+def test_services_know_the_server_by_rest_and_the_bus_only() -> None:
+    own = sorted((ROOT / "api/commissaire/service").glob("*.py"))
+    other = {module for path in own for module in imports(path) if module.partition(".")[0] == "commissaire"}
+    allowed = {"commissaire", "commissaire.bus.uri", "commissaire.configuration"}
+    assert {module for module in other if not module.startswith("commissaire.service")} <= allowed
+
+
+def test_kombu_is_imported_where_there_is_a_bus_only() -> None:
+    users = {path.rpartition("/")[0] for path in importers(API, "kombu")}
+    assert users == {"api/commissaire/bus", "api/commissaire/service"}
