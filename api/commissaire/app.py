@@ -28,8 +28,10 @@ from commissaire.bus import outbox
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.dispatch.workers import Workers
+from commissaire.launcher.checks import Checks
 from commissaire.launcher.launcher import Launcher
 from commissaire.launcher.orphans import kill_orphans
+from commissaire.launcher.supervisors import Supervisors
 from commissaire.metrics import Metrics
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
@@ -41,6 +43,7 @@ from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.secrets.factory import open_store, open_tree
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
+from commissaire.watcher import Watcher
 
 if TYPE_CHECKING:
     from commissaire.bus.publisher import Publisher
@@ -90,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.metrics = metrics
     app.state.publisher = _publisher(settings, metrics)
     if app.state.publisher is not None:
         outbox.watch(database.sessions, app.state.publisher.send)
@@ -152,18 +156,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = stack.enter_context(_runtime_directory(settings.data_dir))
         notices = Notices()
         dispatcher = EmbeddedDispatcher(database, owner)
-        launcher = Launcher(database, store, notices, settings.data_dir, runtime)
+        supervisors = Supervisors()
+        launcher = Launcher(database, store, notices, supervisors, settings.data_dir, runtime)
         dispatcher.on_cancel(launcher.cancel)
         workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
         tree = open_tree(settings, database, store)
         app.state.services = services = Services(
             settings, database, store, tree, notices, dispatcher, Throttle(settings.refusal_delay_seconds)
         )
+        checks = Checks(database, store, supervisors, settings.data_dir, runtime)
+        watcher = Watcher(database, dispatcher, checks, app.state.metrics, settings.watch_interval_seconds)
+        services.wake_watcher = watcher.wake
         recovered = dispatcher.recover(at_start=True)
         if recovered:
             log.warning("operations_recovered", operations=recovered)
         if settings.workers:
-            launcher.warm_up()
+            supervisors.warm_up()
+            if settings.watch_interval_seconds:
+                watcher.start()
         workers.start()
         log.info("started", database=_shown(database), data_dir=str(settings.data_dir))
         try:
@@ -171,8 +181,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         finally:
             services.announce_stop()
             workers.stop_claiming()
-            launcher.stop()
+            watcher.stop()
+            supervisors.stop_all()
             workers.join(_STOP_SECONDS)
+            watcher.join(_STOP_SECONDS)
     log.info("stopped")
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from commissaire.database import Database
+from commissaire.fleet.checks import lag_seconds
 from commissaire.records import Host, HostStatus, Operation, OperationKind, OperationState
 
 
@@ -32,6 +33,11 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.checks = Counter(
+            "commissaire_host_checks", "Checks of hosts by this server.", ("outcome",), registry=self.registry
+        )
+        for outcome in ("passed", "failed", "unfinished"):
+            self.checks.labels(outcome)
         self.registry.register(_Fleet(database))
 
     def router(self) -> APIRouter:
@@ -60,6 +66,7 @@ class _Fleet(Collector):
         operations = GaugeMetricFamily(
             "commissaire_operations", "Operations by kind and state.", labels=["kind", "state"]
         )
+        lag = GaugeMetricFamily("commissaire_host_check_lag_seconds", "How long the oldest due check has been due.")
         with self._database.read() as session:
             by_status = dict(session.exec(select(Host.status, func.count()).group_by(col(Host.status))).all())
             by_state = {
@@ -70,9 +77,10 @@ class _Fleet(Collector):
                     )
                 )
             }
+            lag.add_metric([], lag_seconds(session))
         for status in HostStatus:
             hosts.add_metric([status], by_status.get(status, 0))
         for kind in OperationKind:
             for state in OperationState:
                 operations.add_metric([kind, state], by_state.get((kind, state), 0))
-        return [hosts, operations]
+        return [hosts, operations, lag]

@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--data-dir", type=Path, metavar="DIR")
     option("--database-url", metavar="URL")
     option("--workers", type=int, metavar="N")
+    option("--watch-interval-seconds", type=float, metavar="SECONDS")
     option("--credential-cache-seconds", type=float, metavar="SECONDS")
     option("--bus-uri", metavar="URI")
     option("--bus-exchange", metavar="NAME")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -28,6 +29,7 @@ class Services:
     notices: Notices
     dispatcher: Dispatcher
     key_throttle: Throttle
+    wake_watcher: Callable[[], None] = field(default=lambda: None)
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:

@@ -70,6 +70,9 @@ class Settings(BaseModel):
         le=64,
         description="Operations of a kind run at the same time; 0 leaves them to other servers on the same database.",
     )
+    watch_interval_seconds: float = Field(
+        1200, ge=0, le=30 * 86400, description="How often every host is checked, in seconds; 0 checks none."
+    )
     credential_cache_seconds: float = Field(
         300,
         ge=0,

@@ -66,6 +66,8 @@ def test_every_route_has_an_example_and_every_example_works(fleet: Fleet) -> Non
     unseen = set(ROUTES)
     for example in EXAMPLES:
         method, target, headers, body = parse(example)
+        if target.endswith("/check"):
+            fleet.set("10.0.0.1", status="active")
         answer = fleet.client.request(method, target, headers=headers, content=body)
         assert answer.status_code < 300, f"{example}: {answer.text}"
         if target.endswith("/bootstrap"):
@@ -96,5 +98,5 @@ def test_every_option_is_documented() -> None:
 def test_every_metric_is_documented(client: TestClient) -> None:
     client.get("/healthz")
     text = client.get("/metrics").text
-    names = set(re.findall(r"^# TYPE (\S+?)(?:_created)? (?:gauge|histogram)", text, re.MULTILINE))
+    names = {name for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE) if not name.endswith("_created")}
     assert names <= set(re.findall(r"`(commissaire_\w+)\{", SERVER))

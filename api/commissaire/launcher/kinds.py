@@ -10,8 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from commissaire.clock import now
-from commissaire.fleet.clusters import ready_status
+from commissaire.fleet.host_facts import came_up, record_facts
 from commissaire.fleet.limits import Limits
 from commissaire.fleet.networks import bootstrap_options
 from commissaire.records import Cluster, Host, HostStatus, Network, Operation, OperationHostState, OperationKind
@@ -23,10 +22,7 @@ REBOOT_TIMEOUT = "reboot_timeout_seconds"
 DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
 _PASSED_ON = (REBOOT_TIMEOUT, "reboot", "version")
 
-_TEXT_FACTS = ("os", "os_version", "os_family", "kernel")
-_NUMBER_FACTS = ("cpus", "memory_kb", "space_bytes")
 _BEGINS_WITH_PHASE = re.compile(r"[a-z_]+: ")
-_NOT_IN_FACTS = re.compile(r"[^A-Za-z0-9 ._+~:@()/-]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def _rolled(kind: OperationKind) -> Effects:
         if host is None:
             return
         if state == OperationHostState.FINISHED:
-            _came_up(session, host)
+            came_up(session, host)
         else:
             host.status, host.message = HostStatus.FAILED, f"{kind}: {with_phase(phase, message)}"
 
@@ -93,31 +89,15 @@ def _bootstrapped(session: Session, address: str, state: str, phase: str, messag
     if host is None:
         return
     if facts:
-        _record_facts(host, facts)
+        record_facts(host, facts)
         if host.status == HostStatus.INVESTIGATING:
             host.status = HostStatus.BOOTSTRAPPING
     if state == OperationHostState.FINISHED:
-        _came_up(session, host)
+        host.bootstrapped = True
+        came_up(session, host)
     elif state not in (OperationHostState.RUNNING, OperationHostState.PENDING):
+        host.bootstrapped = False
         host.status, host.message = HostStatus.FAILED, f"bootstrap: {with_phase(phase, message)}"
-
-
-def _record_facts(host: Host, facts: dict[str, Any]) -> None:
-    """Take over what a host says of itself, but no more than facts can be: it may be anybody's host."""
-    for name in _TEXT_FACTS:
-        if isinstance(facts.get(name), str):
-            setattr(host, name, _NOT_IN_FACTS.sub("", facts[name])[:128])
-    for name in _NUMBER_FACTS:
-        if isinstance(facts.get(name), int):
-            setattr(host, name, min(max(facts[name], 0), 2**63 - 1 if name != "cpus" else 2**31 - 1))
-    host.last_check = now()
-
-
-def _came_up(session: Session, host: Host) -> None:
-    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
-    host.status = ready_status(session, cluster) if cluster else HostStatus.DISASSOCIATED
-    host.message = ""
-    host.last_check = now()
 
 
 def _host(session: Session, address: str) -> Host | None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlmodel import Session, col, select
 
-from commissaire.fleet import keys
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve
-from commissaire.launcher.job import Job, PrivateKey
+from commissaire.launcher.job import Job
 from commissaire.launcher.kinds import KINDS
-from commissaire.records import Cluster, Host, Network, Operation, OperationHost, OperationHostState
-from commissaire.secrets.backend import Opened
-from commissaire.secrets.errors import SecretError, StoreUnavailable
+from commissaire.launcher.reach import common_vars, reach
+from commissaire.records import Operation, OperationHost, OperationHostState
+from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
 _AWAY_PHASES = ("upgrading", "rebooting", "verifying")
@@ -73,96 +70,19 @@ def _plan_for(
     runtime: Path,
 ) -> Plan:
     kind = KINDS[operation.kind]
-    hosts = _hosts(session, [row.address for row in rows])
-    owners = [keys.secret_owner(host) for host, _ in hosts.values()]
-    encoded = store.get_many(session, owners, keys.SSH_KEY_FIELD)
-    unusable: dict[str, str] = {}
-    inventory: dict[str, Any] = {}
-    private_keys: dict[str, PrivateKey] = {}
-    pinned: list[str] = []
+    found = reach(session, store, [row.address for row in rows], directory)
     for row in rows:
-        address = row.address
-        if address not in hosts:
-            unusable[address] = "the host was deleted before its turn"
-            continue
-        host, cluster = hosts[address]
-        try:
-            key = _key(encoded.get(keys.secret_owner(host)))
-        except (keys.UnusableKey, SecretError) as error:
-            unusable[address] = str(error)
-            continue
-        private_keys[key.name] = key
-        inventory[address] = _host_vars(host, cluster[0].name if cluster else "", directory / f"{key.name}.pub")
-        if cluster:
-            inventory[address].update(kind.host_vars(*cluster))
-        if row.state == OperationHostState.RUNNING:
-            inventory[address].update(kind.interrupted_vars(operation))
-        if host.host_key:
-            pinned.extend(f"{address} {line}" for line in host.host_key.splitlines())
+        if row.state == OperationHostState.RUNNING and row.address in found.hosts:
+            found.hosts[row.address].update(kind.interrupted_vars(operation))
     job = Job(
         operation_id=operation.id or 0,
         playbook=kind.playbook,
         directory=str(directory),
         runtime_directory=str(runtime),
-        inventory={"all": {"hosts": inventory, "vars": _common_vars(directory)}},
+        inventory={"all": {"hosts": found.hosts, "vars": common_vars(directory)}},
         extra_vars=kind.extra_vars(operation, limits),
-        known_hosts="".join(f"{line}\n" for line in pinned),
-        keys=list(private_keys.values()),
+        known_hosts=found.known_hosts,
+        keys=list(found.keys.values()),
         forks=kind.forks(limits),
     )
-    return Plan(job if inventory else None, unusable)
-
-
-def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, tuple[Cluster, Network] | None]]:
-    """Return hosts by address, each with its cluster and that one's network."""
-    found: dict[str, tuple[Host, tuple[Cluster, Network] | None]] = {}
-    pairs = session.exec(select(Cluster, Network).where(Cluster.network == Network.name)).all()
-    clusters = {cluster.id: (cluster, network) for cluster, network in pairs}
-    for start in range(0, len(addresses), 500):
-        some = addresses[start : start + 500]
-        for host in session.exec(select(Host).where(col(Host.address).in_(some))):
-            found[host.address] = (host, clusters.get(host.cluster_id))
-    return found
-
-
-def _key(encoded: Opened | None) -> PrivateKey:
-    if isinstance(encoded, SecretError):
-        raise encoded
-    if not encoded:
-        raise keys.UnusableKey("no ssh_priv_key is recorded for it; PUT the host with one")
-    private = keys.private_text(encoded)
-    return PrivateKey(name=keys.fingerprint(private), private=private, public=keys.public_text(private))
-
-
-def _common_vars(directory: Path) -> dict[str, Any]:
-    options = {
-        "ControlMaster": "auto",
-        "ControlPersist": "60s",
-        "GlobalKnownHostsFile": "none",
-        "HashKnownHosts": "no",
-        "IdentitiesOnly": "yes",
-        "PreferredAuthentications": "publickey",
-        "ServerAliveCountMax": "3",
-        "ServerAliveInterval": "10",
-        "UpdateHostKeys": "no",
-        "UserKnownHostsFile": f'"{directory / "known_hosts"}"',
-    }
-    return {
-        "ansible_ssh_args": shlex.join(f"-o{name}={value}" for name, value in options.items()),
-        "ansible_ssh_common_args": "-o StrictHostKeyChecking=yes",
-        "ansible_python_interpreter": "auto_silent",
-    }
-
-
-def _host_vars(host: Host, cluster: str, public_key: Path) -> dict[str, Any]:
-    variables: dict[str, Any] = {
-        "ansible_host": host.address,
-        "ansible_user": host.remote_user,
-        "ansible_ssh_private_key_file": str(public_key),
-        "commissaire_cluster": cluster,
-    }
-    if host.remote_user != "root":
-        variables["ansible_become"] = True
-    if not host.host_key:
-        variables["ansible_ssh_common_args"] = "-o StrictHostKeyChecking=accept-new"
-    return variables
+    return Plan(job if found.hosts else None, found.unusable)

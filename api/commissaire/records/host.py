@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, false
 from sqlmodel import Field, SQLModel
 
 from commissaire.clock import now
@@ -27,7 +27,10 @@ READY = (HostStatus.ACTIVE, HostStatus.DISASSOCIATED)
 
 
 class Host(SQLModel, table=True):
-    """A machine reached by ssh. Its private key is a `Secret`; its own public host keys are pinned here."""
+    """A machine reached by ssh. Its private key is a `Secret`; its own public host keys are pinned here.
+
+    `bootstrapped` is how its last bootstrap ended; `check_failures` counts the watcher's failed checks in a row.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     address: str = Field(unique=True, max_length=253)
@@ -44,5 +47,8 @@ class Host(SQLModel, table=True):
     cpus: int = 0
     memory_kb: int = Field(default=0, sa_type=BigInteger)
     space_bytes: int = Field(default=0, sa_type=BigInteger)
+    bootstrapped: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     last_check: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    next_check_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    check_failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)

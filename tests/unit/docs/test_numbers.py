@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from commissaire import database, requests
+from commissaire import database, requests, watcher
 from commissaire.dispatch import embedded
-from commissaire.fleet import limits, operations
+from commissaire.fleet import checks, limits, operations
+from commissaire.launcher import checks as launcher_checks
 from commissaire.launcher.kinds import DEFAULT_REBOOT_TIMEOUT_SECONDS, KINDS
 from commissaire.settings import Settings
 
@@ -28,6 +29,12 @@ WINDOW = limits.Limits(max_unavailable=1000, max_failures=0)
         ("architecture", f"waits {operations.BOOTSTRAP_DELAY.total_seconds():g} s for others"),
         ("architecture", f"one each {embedded.HEARTBEAT_SECONDS:g} s; after {embedded.EXPIRY_SECONDS:g} s of silence"),
         ("architecture", f"{KINDS['restart'].forks(WINDOW)} at most"),
+        ("guide", f"each {Settings.model_fields['watch_interval_seconds'].default // 60} minutes"),
+        ("guide", f"looks again {checks.CONFIRM_SECONDS:g} s later"),
+        ("architecture", f"takes up to {watcher.BATCH} hosts"),
+        ("architecture", f"a claim lasts {checks.CLAIM.total_seconds():g} s"),
+        ("architecture", f"with {launcher_checks.FORKS} forks at most"),
+        ("architecture", f"overdue by more than {checks.LATE.total_seconds():g} s"),
         ("architecture", f"for {Settings.model_fields['credential_cache_seconds'].default} s"),
         ("architecture", f"above {requests.MAX_BODY_BYTES // 1024**2} MiB"),
     ],

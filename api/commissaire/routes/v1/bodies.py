@@ -224,6 +224,8 @@ class HostDetail(BaseModel):
     remote_user: str
     source: str
     last_check: str | None
+    next_check: str | None = Field(description="When the watcher looks at it next.")
+    check_failures: int = Field(description="The watcher's failed checks since the last one that passed.")
     host_key: str | None
 
     @classmethod
@@ -244,6 +246,8 @@ class HostDetail(BaseModel):
             remote_user=host.remote_user,
             source=host.source,
             last_check=rfc3339(host.last_check),
+            next_check=rfc3339(host.next_check_at),
+            check_failures=host.check_failures,
             host_key=host.host_key,
         )
 

@@ -9,7 +9,9 @@ from sqlmodel import Session, select
 
 from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_address, check_host_key
+from commissaire.fleet.checks import request_check
 from commissaire.fleet.clusters import get_cluster
+from commissaire.fleet.errors import Conflict
 from commissaire.fleet.hosts import get_host, list_hosts
 from commissaire.fleet.operations import request_bootstrap
 from commissaire.problems import responses
@@ -63,6 +65,19 @@ def bootstrap(address: str, parts: Parts, asker: Asker, response: Response) -> O
         parts.dispatcher.enqueue(session, operation)
         response.headers["Location"] = f"/api/v1/operations/{operation.id}"
         return show(session, operation)
+
+
+@router.post("/{address}/check", status_code=202, responses=responses(404, 409), openapi_extra={"x-role": "operator"})
+def check(address: str, parts: Parts) -> HostDetail:
+    """Check a host now. `last_check` moves when it can be used; `check_failures` counts the checks that failed."""
+    if not parts.settings.watch_interval_seconds:
+        raise Conflict("no host is checked here: watch_interval_seconds is 0; set it, and start the server again")
+    with parts.database.write() as session:
+        host = get_host(session, check_address(address))
+        request_check(session, host)
+        shown = _show(session, host)
+    parts.wake_watcher()
+    return shown
 
 
 def _show(session: Session, host: Host) -> HostDetail:

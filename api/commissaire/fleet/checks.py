@@ -1,0 +1,155 @@
+"""The watcher's rules: which hosts are due for a check, and what its outcome means. On a session the caller commits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, update
+from sqlmodel import Session, col, select
+
+from commissaire.clock import now
+from commissaire.fleet.errors import Conflict
+from commissaire.fleet.host_facts import came_up, record_facts
+from commissaire.records import Host, HostStatus, Operation, OperationHost, OperationState
+
+WATCHED = (HostStatus.ACTIVE, HostStatus.DISASSOCIATED, HostStatus.FAILED)
+CLAIM = timedelta(seconds=300)
+"""How long a check may take until another watcher takes it for lost."""
+CONFIRM_SECONDS = 15.0
+"""A first failed check may be a lost packet; a second one so soon after it decides."""
+LATE = timedelta(seconds=60)
+_JITTER = 0.1
+_MESSAGE = "check: "
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check of a host found: its facts, or why it can't be used."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
+
+
+@dataclass
+class News:
+    """What checks changed: hosts that failed, hosts that are back, hosts whose bootstrap is to be tried again."""
+
+    failed: list[Host] = field(default_factory=list)
+    recovered: list[Host] = field(default_factory=list)
+    to_bootstrap: list[Host] = field(default_factory=list)
+
+
+def spread_overdue(session: Session, interval_seconds: float) -> None:
+    """Forget times that nobody kept while no server ran, and those of a longer interval: `schedule` sets new ones."""
+    farthest = now() + timedelta(seconds=interval_seconds * (1 + _JITTER)) + CLAIM
+    wrong = or_(col(Host.next_check_at) < now() - LATE, col(Host.next_check_at) > farthest)
+    session.exec(update(Host).where(wrong).values(next_check_at=None))
+
+
+def schedule(session: Session, interval_seconds: float) -> None:
+    """Give hosts that have no time for their next check one within the interval, all over it."""
+    for host_id in session.exec(select(Host.id).where(_unscheduled())).all():
+        at = now() + timedelta(seconds=random.uniform(0, interval_seconds))  # noqa: S311  no secret
+        session.exec(update(Host).where(col(Host.id) == host_id).values(next_check_at=at))
+
+
+def anything_to_do(session: Session) -> bool:
+    """Tell whether a host is due, or has no time for its next check."""
+    return session.exec(select(Host.id).where(or_(_due(), _unscheduled())).limit(1)).first() is not None
+
+
+def claim_due(session: Session, limit: int) -> list[str]:
+    """Take up to *limit* hosts that are due, the longest waiting first; no other watcher takes them meanwhile."""
+    due = select(Host).where(_due()).order_by(col(Host.next_check_at)).limit(limit)
+    hosts = session.exec(due.with_for_update(skip_locked=True, of=Host)).all()
+    for host in hosts:
+        host.next_check_at = now() + CLAIM
+        session.add(host)
+    return [host.address for host in hosts]
+
+
+def lag_seconds(session: Session) -> float:
+    """Return for how long the host that waits longest has been due; 0 when none is."""
+    oldest: datetime | None = session.exec(select(func.min(Host.next_check_at)).where(_due())).one()
+    return max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0
+
+
+def request_check(session: Session, host: Host) -> None:
+    """Let *host* be the next that is checked.
+
+    Raises:
+        Conflict: it is being bootstrapped, which looks at it anyway.
+    """
+    if host.status not in WATCHED:
+        raise Conflict(f"host {host.address} is {host.status}; check it when that is done")
+    host.next_check_at = now()
+    session.add(host)
+
+
+def record(session: Session, outcomes: dict[str, Outcome], interval_seconds: float) -> News:
+    """Record what checks found. A host that an operation has taken meanwhile is left alone."""
+    news = News()
+    hosts = select(Host).where(col(Host.address).in_(outcomes)).where(col(Host.status).in_(WATCHED))
+    busy = set(session.exec(select(Host.address).where(col(Host.address).in_(outcomes), _busy())))
+    for host in session.exec(hosts.with_for_update()).all():
+        outcome = outcomes[host.address]
+        host.next_check_at = _later(interval_seconds)
+        if host.address not in busy:
+            if outcome.failure:
+                _failed(host, outcome.failure, interval_seconds, news)
+            else:
+                _passed(session, host, outcome.facts, news)
+        session.add(host)
+    return news
+
+
+def release(session: Session, addresses: Iterable[str]) -> None:
+    """Give hosts back that were claimed and not checked; somebody will check them after a while."""
+    session.exec(update(Host).where(col(Host.address).in_(list(addresses))).values(next_check_at=None))
+
+
+def _failed(host: Host, why: str, interval_seconds: float, news: News) -> None:
+    host.check_failures += 1
+    if host.status == HostStatus.FAILED:
+        if host.message.startswith(_MESSAGE):
+            host.message = _MESSAGE + why
+    elif host.check_failures == 1:
+        host.next_check_at = now() + timedelta(seconds=min(CONFIRM_SECONDS, interval_seconds / 4))
+    else:
+        host.status, host.message = HostStatus.FAILED, _MESSAGE + why
+        news.failed.append(host)
+
+
+def _passed(session: Session, host: Host, facts: dict[str, Any], news: News) -> None:
+    host.check_failures = 0
+    record_facts(host, facts)
+    if host.status != HostStatus.FAILED:
+        return
+    if host.bootstrapped:
+        came_up(session, host)
+        news.recovered.append(host)
+    else:
+        news.to_bootstrap.append(host)
+
+
+def _later(interval_seconds: float) -> datetime:
+    return now() + timedelta(seconds=interval_seconds * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+
+
+def _due() -> ColumnElement[bool]:
+    return and_(col(Host.next_check_at) <= now(), col(Host.status).in_(WATCHED), ~_busy())
+
+
+def _unscheduled() -> ColumnElement[bool]:
+    return and_(col(Host.next_check_at).is_(None), col(Host.status).in_(WATCHED))
+
+
+def _busy() -> ColumnElement[bool]:
+    """Whether a host is part of an operation that has begun: it may be away on purpose."""
+    begun = and_(col(Operation.state).in_((OperationState.QUEUED, OperationState.RUNNING)), col(Operation.attempt) > 0)
+    part = select(OperationHost.address).join(Operation, col(Operation.id) == col(OperationHost.operation_id))
+    return col(Host.address).in_(part.where(begun))
