@@ -79,6 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
     if plugins == []:
         log.warning("nobody_can_sign_in", message="authentication-plugins is empty, so every request is refused")
     entries = load([default_authentication(settings)] if plugins is None else plugins)
+    if settings.tls_clientverifyfile is None and any(entry.security == {"type": "mutualTLS"} for entry in entries):
+        raise SettingsError("httpauthclientcert needs tls_clientverifyfile, which says whose certificates are good")
     database = Database(settings.sqlalchemy_url)
     metrics = Metrics(database)
     app = FastAPI(

@@ -23,6 +23,7 @@ from commissaire.app import create_app, make_data_dir, users_file
 from commissaire.auth import administrator
 from commissaire.secrets.errors import SecretError
 from commissaire.settings import DEFAULT_CONFIG_FILE, AuthenticationPlugin, Settings, SettingsError, load_settings
+from commissaire.tls import ClientCertificateProtocol
 
 log = structlog.get_logger(__name__)
 CLIENT_CONFIGURATION = Path("~/.commissaire.json")
@@ -191,5 +192,6 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=_GRACE_SECONDS,
         server_header=False,
         lifespan="off",
+        http=ClientCertificateProtocol,
         **tls,
     )

@@ -15,7 +15,14 @@ from commissaire.settings import AuthenticationPlugin, SettingsError
 
 _OLD_PREFIX = "commissaire_http.authentication."
 _GROUP = "group:"
-_OWN = {"httpbasicauth": "commissaire.auth.httpbasicauth"}
+_OWN = {
+    "httpauthclientcert": "commissaire.auth.httpauthclientcert",
+    "httpbasicauth": "commissaire.auth.httpbasicauth",
+    "keystonepasswordauth": "commissaire.auth.keystonepasswordauth",
+    "keystonetokenauth": "commissaire.auth.keystonetokenauth",
+    "kubernetes": "commissaire.auth.kubernetes",
+    "openshift": "commissaire.auth.kubernetes",
+}
 log = structlog.get_logger(__name__)
 
 
@@ -82,6 +89,8 @@ def _load_one(plugin: AuthenticationPlugin) -> Entry:
     plugin_class = _plugin_class(plugin.name)
     try:
         authenticator: Authenticator = plugin_class(**plugin.options)
+    except SettingsError as error:
+        raise SettingsError(f"authentication plugin {plugin.name}: {error}") from error
     except TypeError as error:
         raise SettingsError(f"authentication plugin {plugin.name} does not take these options: {error}") from error
     default = Role(getattr(authenticator, "default_role", Role.ADMINISTRATOR))

@@ -38,12 +38,12 @@ class Authority:
         self.path = folder / "ca.pem"
         self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def sign(self, common_name: str) -> Pair:
-        """Return a certificate of that name, good for servers at 127.0.0.1 and for clients."""
+    def sign(self, common_name: str, *units: str, expired: bool = False) -> Pair:
+        """Return a certificate of that name, in these organisational units, for servers at 127.0.0.1 and clients."""
         key = ec.generate_private_key(ec.SECP256R1())
         address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        builder = self._builder(_name(common_name), key).add_extension(address, critical=False)
+        builder = self._builder(_name(common_name, *units), key, expired).add_extension(address, critical=False)
         certificate = builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         pair = Pair(self._folder / f"{common_name}.pem", self._folder / f"{common_name}.key")
         pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -54,13 +54,16 @@ class Authority:
         )
         return pair
 
-    def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+    def _builder(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, expired: bool = False
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2 if expired else 0)
         builder = x509.CertificateBuilder().subject_name(name).issuer_name(self._name).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
         builder = builder.not_valid_after(now + datetime.timedelta(days=1))
         return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def _name(text: str, *units: str) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units]
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, text)])

@@ -1,0 +1,68 @@
+"""Keystone, OpenStack's identity service (v3): whose password or token is this?
+
+https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import httpx
+import structlog
+
+from commissaire.auth.plugin import Identity
+from commissaire.settings import SettingsError
+
+_TIMEOUT_SECONDS = 5
+_REFUSALS = (400, 401, 404)  # credentials of no possible form, wrong ones, a token that is none
+log = structlog.get_logger(__name__)
+
+
+class Keystone:
+    """One Keystone, over connections that are kept. *url* may end in /v3 or not."""
+
+    def __init__(self, url: str, certificate_authority: str | None) -> None:
+        self._url = url.rstrip("/").removesuffix("/v3") + "/v3/auth/tokens"
+        if not self._url.startswith(("http://", "https://")):
+            raise SettingsError(f"Keystone's url must be http://… or https://…, not {url!r}")
+        try:
+            verify = ssl.create_default_context(cafile=certificate_authority)
+        except OSError as error:
+            raise SettingsError(f"can't read the certificate_authority {certificate_authority}: {error}") from error
+        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, verify=verify, trust_env=False)
+
+    def of_password(self, user: str, password: str, domain: str, project: str | None) -> Identity | None:
+        """Return whose password it is; the groups are the roles in *project*."""
+        in_domain = {"domain": {"name": domain}}
+        identity = {"methods": ["password"], "password": {"user": {"name": user, "password": password, **in_domain}}}
+        auth: dict[str, Any] = {"identity": identity}
+        if project is not None:
+            auth["scope"] = {"project": {"name": project, **in_domain}}
+        return self._ask("POST", domain, json={"auth": auth})
+
+    def of_token(self, token: str, domain: str) -> Identity | None:
+        """Return whose token it is; the groups are the roles in the project that it is for."""
+        return self._ask("GET", domain, headers={"X-Auth-Token": token, "X-Subject-Token": token})
+
+    def _ask(self, method: str, domain: str, **request: Any) -> Identity | None:
+        try:
+            answer = self._client.request(method, self._url, params={"nocatalog": ""}, **request)
+        except httpx.HTTPError as error:
+            log.error("keystone_does_not_answer", url=self._url, error=str(error) or type(error).__name__)
+            return None
+        if answer.is_success:
+            return self._identity(answer, domain)
+        if answer.status_code not in _REFUSALS or "error" not in answer.text:
+            log.error("keystone_answers_strangely", url=self._url, status=answer.status_code)
+        return None
+
+    def _identity(self, answer: httpx.Response, domain: str) -> Identity | None:
+        try:
+            token = answer.json()["token"]
+            name, home = token["user"]["name"], token["user"]["domain"]["name"]
+            groups = frozenset(role["name"] for role in token.get("roles", ()))
+        except (ValueError, KeyError, TypeError):
+            log.error("keystone_answers_strangely", url=self._url, status=answer.status_code)
+            return None
+        return Identity(name if home == domain else f"{name}@{home}", groups)

@@ -1,0 +1,26 @@
+"""Keystone's tokens, in the header X-Auth-Token."""
+
+from __future__ import annotations
+
+from commissaire.auth.keystone import Keystone
+from commissaire.auth.plugin import Identity, SignIn
+
+
+class KeystoneTokenAuth:
+    """Users of Keystone; those of other domains than *domain* are called NAME@DOMAIN. The token's roles are groups."""
+
+    cacheable = True
+    warn_of_default_role = True
+    security = {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}  # noqa: RUF012  never changed
+
+    def __init__(self, url: str, domain: str = "Default", certificate_authority: str | None = None) -> None:
+        self._keystone = Keystone(url, certificate_authority)
+        self._domain = domain
+
+    def authenticate(self, sign_in: SignIn) -> Identity | None:
+        """See `Authenticator.authenticate`."""
+        token = sign_in.headers.get("x-auth-token", "")
+        return self._keystone.of_token(token, self._domain) if token and token.isascii() else None
+
+
+PluginClass = KeystoneTokenAuth

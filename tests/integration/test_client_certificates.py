@@ -1,0 +1,161 @@
+"""A real server over TLS, and clients with certificates of an authority that the test makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from commissaire.auth.httpbasicauth import hash_password
+from unit.commctl.certificates import Authority, Pair
+
+SERVER = Path(sys.executable).with_name("commissaire-server")
+BASIC = {"name": "httpbasicauth", "users": {"bob": {"hash": hash_password("secret", rounds=4), "role": "viewer"}}}
+CERTIFICATE = {"name": "httpauthclientcert", "roles": {"carol": "registrar", "group:ops": "operator"}}
+Start = Callable[..., str]
+
+
+class Clients:
+    """An authority, the server's certificate, and clients of it and of another authority."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority(folder)
+        pair = self.authority.sign("server")
+        self.server = folder / "server-both.pem"
+        self.server.write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
+        self.alice = self.authority.sign("alice", "ops")
+        self.carol = self.authority.sign("carol", "ops")
+        self.expired = self.authority.sign("dave", "ops", expired=True)
+        others = folder / "others"
+        others.mkdir()
+        self.stranger = Authority(others).sign("alice", "ops")
+
+    def get(self, url: str, path: str, pair: Pair | None = None, **kwargs: Any) -> httpx.Response:
+        """Send a request; *pair* is the client's certificate."""
+        context = ssl.create_default_context(cafile=str(self.authority.path))
+        if pair is not None:
+            context.load_cert_chain(pair.certificate, pair.key)
+        with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
+            return client.request(kwargs.pop("method", "GET"), url + path, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Clients:
+    return Clients(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def start(clients: Clients, tmp_path: Path) -> Iterator[Start]:
+    """Start a server with these plugins on loopback; it contacts nobody (`--workers 0`)."""
+    with ExitStack() as stack:
+
+        def started(
+            *plugins: dict[str, Any], verify: bool = True, server: Path = clients.server, authority: Path | None = None
+        ) -> str:
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                port = listener.getsockname()[1]
+            document = {"tls-pemfile": str(server), "authentication-plugins": plugins, "workers": 0}
+            if verify:
+                document["tls-clientverifyfile"] = str(authority or clients.authority.path)
+            (tmp_path / "conf.json").write_text(json.dumps(document))
+            words = ["-c", str(tmp_path / "conf.json"), "--data-dir", str(tmp_path / "data"), "-p", str(port)]
+            with (tmp_path / "log").open("wb") as log:
+                process = subprocess.Popen([SERVER, *words], stderr=log, env={**os.environ, "HOME": str(tmp_path)})
+            stack.callback(process.wait, 30)
+            stack.callback(process.terminate)
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    httpx.get(f"https://127.0.0.1:{port}/readyz", verify=False, trust_env=False)  # noqa: S501
+                    return f"https://127.0.0.1:{port}"
+                except httpx.TransportError:
+                    assert process.poll() is None, (tmp_path / "log").read_text()
+                    assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                    time.sleep(0.1)
+
+        yield started
+
+
+def test_a_certificate_of_the_authority_signs_in_and_its_units_are_groups(start: Start, clients: Clients) -> None:
+    url = start(CERTIFICATE, BASIC)
+    assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 200
+    refused = clients.get(url, "/api/v0/cluster/web", clients.alice, method="PUT", json={})
+    assert refused.json()["detail"].startswith("alice has the role operator; PUT /api/v0/cluster/web needs administ")
+    refused = clients.get(url, "/api/v0/clusters", clients.carol)
+    assert refused.json()["detail"].startswith("carol has the role registrar; ")  # her name comes before her unit
+    # without a certificate: the next plugin
+    assert clients.get(url, "/api/v0/clusters").status_code == 403
+    assert clients.get(url, "/api/v1/hosts").status_code == 401
+    assert clients.get(url, "/api/v0/clusters", auth=("bob", "secret")).status_code == 200
+    # with both, the first plugin's answer counts, also when the other one's was remembered
+    both = clients.get(url, "/api/v0/clusters", clients.carol, auth=("bob", "secret"))
+    assert both.json()["detail"].startswith("carol ")
+
+
+@pytest.mark.parametrize("who", ["stranger", "expired"])
+def test_a_certificate_that_is_not_good_ends_the_handshake(start: Start, clients: Clients, who: str) -> None:
+    url = start({"name": "httpauthclientcert"}, BASIC)
+    with pytest.raises(httpx.TransportError):
+        clients.get(url, "/api/v0/clusters", getattr(clients, who))
+    assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 200
+
+
+def test_with_cn_only_that_name_signs_in(start: Start, clients: Clients) -> None:
+    url = start({"name": "commissaire_http.authentication.httpauthclientcert", "cn": "alice"}, BASIC)
+    assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 200
+    assert clients.get(url, "/api/v0/clusters", clients.carol).status_code == 403
+    assert clients.get(url, "/api/v0/clusters", clients.carol, auth=("bob", "secret")).status_code == 200
+
+
+def test_a_client_can_not_make_up_a_certificate_by_headers(start: Start, clients: Clients) -> None:
+    url = start({"name": "httpauthclientcert"})
+    pem = clients.alice.certificate.read_text().replace("\n", "%0A")
+    for header in ("X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "SSL_CLIENT_CERT", "X-Client-Cert"):
+        assert clients.get(url, "/api/v0/clusters", headers={header: pem}).status_code == 403
+
+
+def test_without_an_authority_for_clients_tls_and_passwords_work(start: Start, clients: Clients) -> None:
+    url = start(BASIC, verify=False)
+    assert clients.get(url, "/api/v0/clusters", auth=("bob", "secret")).status_code == 200
+    assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 403
+    with pytest.raises(httpx.TransportError):
+        httpx.get(url.replace("https", "http"), trust_env=False, timeout=10)
+
+
+def test_client_certificates_without_an_authority_are_told_at_the_start(clients: Clients, tmp_path: Path) -> None:
+    words = ["--no-config-file", "--data-dir", str(tmp_path), "--tls-pemfile", str(clients.server)]
+    command = [SERVER, *words, "--authentication-plugin", "httpauthclientcert:cn=alice"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "httpauthclientcert needs tls_clientverifyfile" in done.stderr
+
+
+def test_the_documents_commands_make_certificates_that_work(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[2] / "docs/server.md").read_text()
+    commands = re.findall(r"^\$ ((?:openssl|cat server).*)$", text, re.MULTILINE)
+    assert len(commands) == 4
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+    plugin = {"name": "httpauthclientcert", "role": "operator"}
+    url = start(plugin, server=tmp_path / "server.pem", authority=tmp_path / "ca.pem")
+    context = ssl.create_default_context(cafile="ca.pem")
+    context.load_cert_chain("alice.crt", "alice.key")
+    with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
+        assert client.get(f"{url}/api/v0/clusters").status_code == 200
+        detail = client.put(f"{url}/api/v0/cluster/web", json={}).json()["detail"]
+    assert detail.startswith("alice has the role operator; ")
