@@ -92,14 +92,17 @@ def test_what_is_done_by_rest_is_told(client: TestClient, broker: RedisServer) -
         assert client.put("/api/v0/host/127.0.0.2", json=body).status_code == 201
         assert client.put("/api/v0/cluster/web/restart", json={}).status_code == 201
         assert client.delete("/api/v0/host/127.0.0.2").status_code == 200
-        listener.until(lambda: "Host.deleted" in listener.told)
+        manager = {"type": "kubernetes", "options": {"server_url": "https://127.0.0.1:1", "token": KEY}}
+        assert client.put("/api/v0/containermanager/k8s", json=manager).status_code == 201
+        listener.until(lambda: "ContainerManager.created" in listener.told)
     assert listener.told == [
         "Cluster.created", "Host.created", "Operation.created", "OperationHost.created",
         "Operation.created", "OperationHost.created", "Host.deleted",
+        "ContainerManager.created",
     ]  # fmt: skip
     assert listener.bodies[1]["params"]["record"].items() >= {"address": "127.0.0.2", "cluster": "web"}.items()
     assert KEY not in json.dumps(listener.bodies)
-    assert metric(client, "published") == 7
+    assert metric(client, "published") == 8
 
 
 def test_a_subscriber_gets_only_what_it_asked_for(client: TestClient, broker: RedisServer) -> None:
