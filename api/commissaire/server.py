@@ -128,6 +128,16 @@ def _parser() -> argparse.ArgumentParser:
     option("--bus-uri", metavar="URI")
     option("--bus-exchange", metavar="NAME")
     option("--refusal-delay-seconds", type=float, metavar="SECONDS")
+    option("--secret-store", choices=("embedded", "custodia", "vault"))
+    option("--custodia-socket-path", type=Path, metavar="SOCKET")
+    option("--custodia-api-id", metavar="ID")
+    option("--vault-url", metavar="URL")
+    option("--vault-ca-file", type=Path, metavar="FILE")
+    option("--vault-mount", metavar="MOUNT")
+    option("--vault-path", metavar="PATH")
+    option("--vault-token-file", type=Path, metavar="FILE")
+    option("--vault-role-id", metavar="ID")
+    option("--vault-secret-id-file", type=Path, metavar="FILE")
     option("--debug", action="store_const", const=True)
     return parser
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from commissaire import configuration
 from commissaire.auth.role import Role
 from commissaire.configuration import SettingsError as SettingsError
+from commissaire.secrets.settings import SecretSettings
 
 DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
 ENVIRONMENT_PREFIX = "COMMISSAIRE_"
@@ -44,7 +45,7 @@ def default_data_dir() -> Path:
     return Path.home() / ".local" / "share" / "commissaire"
 
 
-class Settings(BaseModel):
+class Settings(SecretSettings):
     """Everything that can be configured; the JSON file may write - for _ (Commissaire 0.0.6, chapter 3)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -6,15 +6,16 @@ set -eu
 lab='systemd-container mmdebstrap debian-archive-keyring iproute2 openssh-client'
 database=postgresql
 bus='etcd-server redis-server'
+secrets=custodia
 
 skip() {
   echo "packages: $1" >&2
-  echo "packages: tests on real machines (make lab, make demo, tests/integration) and on PostgreSQL, etcd and Redis are skipped" >&2
+  echo "packages: tests on real machines (make lab, make demo, tests/integration) and on PostgreSQL, etcd, Redis and Custodia are skipped" >&2
   exit 0
 }
 
 missing() {
-  for package in $lab $database $bus; do
+  for package in $lab $database $bus $secrets; do
     case $(dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null) in
       'install ok installed') ;;
       *) printf '%s ' "$package" ;;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from hashlib import sha256
 
@@ -11,11 +10,11 @@ from sqlmodel import Session, col, select
 
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
 from commissaire.records import ApiKey, SecretEntry
+from commissaire.secrets.api_id import is_api_id
 from commissaire.secrets.entries import secret_owner
 from commissaire.secrets.store import SecretStore
 
 _KEY_BYTES = 32
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _NOBODY = bytes(32)
 
 
@@ -26,7 +25,7 @@ def create_api_key(session: Session, name: str, *, replace: bool = False) -> str
         Invalid: the name can't be one.
         Conflict: it has a key, and *replace* was not asked for.
     """
-    if not _NAME.fullmatch(name):
+    if not is_api_id(name):
         raise Invalid(f"{name!r} is no API id: 1 to 64 letters, digits, - _ and, after the first one, dots")
     recorded = session.get(ApiKey, name)
     if recorded is not None and not replace:
@@ -60,7 +59,7 @@ def list_api_ids(session: Session) -> list[str]:
 
 def is_api_key(session: Session, name: str, key: str) -> bool:
     """Tell whether *key* belongs to the API id *name*; as slow for a name that does not exist."""
-    recorded = session.get(ApiKey, name) if _NAME.fullmatch(name) else None
+    recorded = session.get(ApiKey, name) if is_api_id(name) else None
     matches = hmac.compare_digest(recorded.key_hash if recorded else _NOBODY, _hash(key))
     return matches and recorded is not None
 

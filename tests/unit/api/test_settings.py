@@ -66,6 +66,16 @@ def test_no_configuration_file_is_read_when_none_is_wanted(config: Path) -> None
         ('{"database-url": "sqlite://"}', "SQLite needs a file"),
         ('{"database-url": "sqlite:///:memory:"}', "SQLite needs a file"),
         ('{"tls-pemfile": "/nowhere/x.pem"}', "there is no file /nowhere/x.pem"),
+        ('{"secret-store": "nonsense"}', "setting 'secret_store'"),
+        ('{"secret-store": "custodia"}', "needs custodia_api_id and custodia_api_key"),
+        ('{"custodia-api-key": "CANARY"}', "belong together"),
+        ('{"custodia-api-id": "../x", "custodia-api-key": "CANARY"}', "custodia_api_id is 1 to 64 letters"),
+        ('{"secret-store": "vault"}', "needs vault_url"),
+        ('{"vault-url": "x", "vault-token": "CANARY"}', "vault_url is no URL"),
+        ('{"vault-url": "https://x"}', "needs one of vault_token, vault_token_file and vault_role_id"),
+        ('{"vault-url": "https://x", "vault-token": "CANARY", "vault-role-id": "x"}', "needs one of vault_token"),
+        ('{"vault-url": "https://x", "vault-role-id": "x"}', "goes with either vault_secret_id or"),
+        ('{"vault-url": "https://x", "vault-token": "x", "vault-secret-id": "CANARY"}', "goes with either"),
         ('{"tls-clientverifyfile": "/etc/hostname"}', "of no use without tls_pemfile"),
         ('{"listen-interface": "8000"}', "8000 is a port, not an address; say --listen-port 8000"),
         ('{"authentication-plugin": [], "authentication-plugins": []}', "the same setting; give one"),
@@ -145,9 +155,14 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "LISTEN_INTERFACE": "::1", "LISTEN_PORT": "0", "TLS_PEMFILE": "/etc/hostname", "WORKERS": "0", "DEBUG": "true",
         "TLS_CLIENTVERIFYFILE": "/etc/hostname", "AUTHENTICATION_PLUGINS": "[]", "DATA_DIR": "/x", "DATABASE_URL":
         "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5", "BUS_URI": "redis://h/", "BUS_EXCHANGE": "x",
-        "REFUSAL_DELAY_SECONDS": "2", "LOGGING": "{}", "SELF_AUTHS": "[]",
+        "REFUSAL_DELAY_SECONDS": "2", "LOGGING": "{}", "SELF_AUTHS": "[]", "SECRET_STORE": "custodia", "WATCH_INTERVAL_SECONDS": "60",
+        "CUSTODIA_SOCKET_PATH": "/x", "CUSTODIA_API_ID": "x", "CUSTODIA_API_KEY": "x", "VAULT_URL": "https://x",
+        "VAULT_CA_FILE": "/x", "VAULT_MOUNT": "x", "VAULT_PATH": "x", "VAULT_TOKEN": "x", "VAULT_TOKEN_FILE": "/x",
+        "VAULT_ROLE_ID": "x", "VAULT_SECRET_ID": "x", "VAULT_SECRET_ID_FILE": "/x",
     }  # fmt: skip
     assert {name.lower() for name in values} == set(Settings.model_fields)
+    for other in ("VAULT_TOKEN_FILE", "VAULT_ROLE_ID", "VAULT_SECRET_ID", "VAULT_SECRET_ID_FILE"):
+        del values[other]  # they stand in place of VAULT_TOKEN
     settings = load_settings(None, {}, environ={f"COMMISSAIRE_{name}": text for name, text in values.items()})
     assert (settings.workers, settings.debug, settings.credential_cache_seconds) == (0, True, 1.5)
 
