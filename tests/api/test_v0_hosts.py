@@ -186,6 +186,18 @@ def test_a_host_that_calls_itself_is_recorded_under_its_address(client: TestClie
     assert client.get("/api/v0/host/10.9.9.9").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("caller", "address"), [("::ffff:10.8.8.8", "10.8.8.8"), ("2001:db8:0::8", "2001:db8::8"), ("fd00::1", "fd00::1")]
+)
+def test_the_address_of_a_caller_on_a_socket_for_both_families(fleet: Fleet, caller: str, address: str) -> None:
+    host = TestClient(fleet.client.app, client=(caller, 5000))
+    host.auth = fleet.client.auth
+    created = host.put("/api/v0/host", json={"ssh_priv_key": KEY})
+    assert (created.status_code, created.json()["address"]) == (201, address)
+    with fleet.services.database.read() as session:
+        assert session.exec(select(Host)).one().remote_user == "root"
+
+
 def test_a_host_that_calls_may_name_its_address(client: TestClient) -> None:
     assert client.put("/api/v0/host", json={"address": "10.0.0.1"}).json() == NEW
 

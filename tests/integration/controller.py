@@ -65,6 +65,7 @@ class Controller:
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             self.stop()
+        self._client.close()
 
     def ask(self, method: str, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
         """Send a request as the administrator."""

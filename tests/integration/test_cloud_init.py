@@ -17,6 +17,7 @@ from .controller import Controller
 pytestmark = pytest.mark.integration
 
 SEED = "var/lib/cloud/seed/nocloud"
+PASSWORD = "only for hösts: no more"
 SETTINGS = "var/lib/commissaire/register.json"
 JOURNAL = ["journalctl", "--no-pager", "-o", "cat", "-u", "commissaire-register.service"]
 
@@ -30,9 +31,13 @@ def lab(lab_possible: None) -> Iterator[Lab]:
 
 @pytest.fixture
 def controller(lab: Lab, tmp_path: Path) -> Iterator[Controller]:
-    """A server that the machine reaches, with an empty cluster `web`."""
+    """A server that the machine reaches, with an empty cluster `web`, and a user `boot` who may only register hosts."""
     with Controller(lab, tmp_path, "--listen-interface", lab.gateway, base=f"http://{lab.gateway}:8000") as controller:
         assert controller.ask("PUT", "/api/v0/cluster/web", {}).status_code == 201
+        users = controller.data_dir / "users.json"
+        hashed = controller.commctl("passhash", "-p", PASSWORD, "-r", "4").stdout.strip()
+        boot = {"boot": {"hash": hashed, "role": "registrar"}}
+        users.write_text(json.dumps({**json.loads(users.read_text()), **boot}))
         yield controller
 
 
@@ -40,11 +45,10 @@ def controller(lab: Lab, tmp_path: Path) -> Iterator[Controller]:
 def boot(lab: Lab, controller: Controller) -> Callable[..., LabHost]:
     """Boot the machine as a new instance, with user-data that `commctl user-data` made with these options."""
 
-    def boot(*options: str, password: str | None = None) -> LabHost:
+    def boot(*options: str, password: str = PASSWORD) -> LabHost:
         host = lab.hosts[0]
-        username, known = controller.credentials
-        words = ["user-data", "-e", controller.base, "-u", username, "-p", "-c", "web", *options]
-        made = controller.commctl(*words, input=f"{password or known}\n")
+        words = ["user-data", "-e", controller.base, "-u", "boot", "-p", "-c", "web", *options]
+        made = controller.commctl(*words, input=f"{password}\n")
         assert made.returncode == 0, made.stderr
         host.power_off()
         (host.root / SETTINGS).unlink(missing_ok=True)
@@ -108,11 +112,9 @@ def test_a_machine_that_boots_is_active_in_its_cluster_and_registers_once(
     assert journal(host).count("registered as") == 1
     authorized = (host.root / "root/.ssh/authorized_keys").read_text()
     assert authorized.count("commissaire") == 1
-    assert controller.ask("PUT", "/api/v0/cluster/web/restart", {}).status_code == 201, "with the key it told"
-    controller.until(
-        lambda: controller.ask("GET", "/api/v0/cluster/web/restart").json()["status"] != "in_process", 60, "its end"
-    )
-    assert controller.ask("GET", "/api/v0/cluster/web/restart").json()["status"] == "finished"
+    operation = controller.restart("web")
+    shown = controller.ended(operation)
+    assert shown["state"] == "finished", (shown, controller.hosts_of(operation))
 
 
 def test_a_server_that_is_away_at_the_first_boot_is_waited_for_over_reboots(
@@ -144,7 +146,7 @@ def test_a_wrong_password_is_told_and_can_be_mended_on_the_machine(
     settings = host.root / SETTINGS
     values = json.loads(settings.read_text())
     assert base64.b64encode(b"wrong").decode() not in journal(host)
-    settings.write_text(json.dumps({**values, "password": controller.credentials[1]}))
+    settings.write_text(json.dumps({**values, "password": PASSWORD}))
     host.run(["systemctl", "restart", "commissaire-register.service"])
     wait_until_active(controller, host)
     assert (host.root / "etc/commissaire/own key").stat().st_mode & 0o777 == 0o600

@@ -40,11 +40,13 @@ class Client:
     """A connection to the first endpoint that can be reached.
 
     Methods take paths below the endpoint. They raise NoServerError when no endpoint answers, NoObjectError for a GET
-    of something that isn't there, and RefusedError for every other error status.
+    of something that isn't there, and RefusedError for every other error status. An answer is waited for
+    *patience_seconds*.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience_seconds: float = ANSWER_SECONDS) -> None:
         self._settings = settings
+        self._timeout = httpx.Timeout(patience_seconds, connect=min(CONNECT_SECONDS, patience_seconds))
         self._order = list(settings.endpoints)
         self._clients: dict[str, httpx.Client] = {}
         self.clock_skew_seconds = 0.0
@@ -133,7 +135,7 @@ class Client:
                     base_url=endpoint,
                     auth=self._authorize,
                     headers={"Content-Type": "application/json", "User-Agent": "commctl"},
-                    timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                    timeout=self._timeout,
                     verify=self._verification(endpoint),
                     mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},  # never by a proxy
                 )

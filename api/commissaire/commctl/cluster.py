@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from commissaire.commctl import rolling
+from commissaire.commctl.completion import clusters, container_managers, networks
 from commissaire.commctl.deletion import delete_each
 from commissaire.commctl.output import OutputOption, show
 from commissaire.commctl.session import connect, segment
@@ -16,7 +17,9 @@ app.add_typer(rolling.restart, name="restart")
 app.add_typer(rolling.upgrade, name="upgrade")
 app.add_typer(rolling.deploy, name="deploy")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False, autocompletion=clusters)
+]
 
 
 @app.command()
@@ -27,12 +30,17 @@ def create(
         str, typer.Option("--type", "-t", metavar="TYPE", help="The kind of cluster.")
     ] = "kubernetes",
     network: Annotated[
-        str, typer.Option("--network", "-n", metavar="NETWORK", help="The network its hosts join.")
+        str,
+        typer.Option("--network", "-n", metavar="NETWORK", help="The network its hosts join.", autocompletion=networks),
     ] = "default",
     container_manager: Annotated[
         str,
         typer.Option(
-            "--container-manager", "-c", metavar="NAME", help="The container manager its hosts register with."
+            "--container-manager",
+            "-c",
+            metavar="NAME",
+            help="The container manager its hosts register with.",
+            autocompletion=container_managers,
         ),
     ] = "",
     output: OutputOption = None,
@@ -57,7 +65,10 @@ def list_(ctx: typer.Context, output: OutputOption = None) -> None:
 @app.command()
 def delete(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="The clusters' names.", show_default=False)],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="The clusters' names.", show_default=False, autocompletion=clusters),
+    ],
     output: OutputOption = None,
 ) -> None:
     """Delete clusters. Their hosts stay known; one that can't be deleted doesn't keep the others."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from commissaire.commctl.completion import container_managers
 from commissaire.commctl.deletion import delete_each
 from commissaire.commctl.options import given_options
 from commissaire.commctl.output import LongOutputOption, OutputOption, show
@@ -14,7 +15,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The container manager's name.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="The container manager's name.", show_default=False, autocompletion=container_managers
+    ),
+]
 
 
 @app.command()
@@ -56,7 +62,10 @@ def list_(ctx: typer.Context, output: OutputOption = None) -> None:
 def delete(
     ctx: typer.Context,
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="The container managers' names.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="NAME", help="The container managers' names.", show_default=False, autocompletion=container_managers
+        ),
     ],
     output: OutputOption = None,
 ) -> None:

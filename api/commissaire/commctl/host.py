@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from commissaire.commctl.completion import clusters, hosts
 from commissaire.commctl.deletion import delete_each
 from commissaire.commctl.errors import RefusedError
 from commissaire.commctl.failure import tell_number, tell_reason, tell_retry
@@ -14,8 +15,13 @@ from commissaire.commctl.session import connect, segment
 
 app = typer.Typer(help="Add, show and remove hosts, and put them into clusters.", no_args_is_help=True)
 
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The host's name or IP address.", show_default=False)]
-Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="The cluster's name.", show_default=False)]
+Address = Annotated[
+    str,
+    typer.Argument(metavar="ADDRESS", help="The host's name or IP address.", show_default=False, autocompletion=hosts),
+]
+Cluster = Annotated[
+    str, typer.Argument(metavar="CLUSTER", help="The cluster's name.", show_default=False, autocompletion=clusters)
+]
 
 
 @app.command()
@@ -26,7 +32,8 @@ def create(
         Path, typer.Argument(metavar="KEYFILE", help="File with the private key for the host.", show_default=False)
     ],
     cluster: Annotated[
-        str | None, typer.Option("--cluster", "-c", metavar="CLUSTER", help="The cluster to put it into.")
+        str | None,
+        typer.Option("--cluster", "-c", metavar="CLUSTER", help="The cluster to put it into.", autocompletion=clusters),
     ] = None,
     remote_user: Annotated[
         str | None,
@@ -75,7 +82,10 @@ def get(ctx: typer.Context, address: Address, output: OutputOption = None) -> No
 def list_(
     ctx: typer.Context,
     cluster: Annotated[
-        str | None, typer.Argument(metavar="CLUSTER", help="Only the addresses in this cluster.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="CLUSTER", help="Only the addresses in this cluster.", show_default=False, autocompletion=clusters
+        ),
     ] = None,
     output: OutputOption = None,
 ) -> None:
@@ -99,7 +109,10 @@ def status(ctx: typer.Context, address: Address, output: OutputOption = None) ->
 def bootstrap(
     ctx: typer.Context,
     addresses: Annotated[
-        list[str], typer.Argument(metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False, autocompletion=hosts
+        ),
     ],
     watch: Annotated[
         bool, typer.Option("--watch", "--wait", help="Wait until the hosts can be used; exit 2 when one fails.")
@@ -131,7 +144,10 @@ def bootstrap(
 def delete(
     ctx: typer.Context,
     addresses: Annotated[
-        list[str], typer.Argument(metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False, autocompletion=hosts
+        ),
     ],
     output: OutputOption = None,
 ) -> None:

@@ -41,7 +41,6 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    ctx: typer.Context,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +55,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    ctx.obj = config
+    """See session.configuration_path."""
 
 
 def main() -> None:

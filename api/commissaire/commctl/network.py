@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from commissaire.commctl.completion import networks
 from commissaire.commctl.deletion import delete_each
 from commissaire.commctl.options import given_options
 from commissaire.commctl.output import LongOutputOption, OutputOption, show
@@ -11,7 +12,9 @@ from commissaire.commctl.session import connect, segment
 
 app = typer.Typer(help="Create, show and delete the networks that clusters name.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The network's name.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The network's name.", show_default=False, autocompletion=networks)
+]
 
 
 @app.command()
@@ -53,7 +56,10 @@ def list_(ctx: typer.Context, output: OutputOption = None) -> None:
 @app.command()
 def delete(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="The networks' names.", show_default=False)],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="The networks' names.", show_default=False, autocompletion=networks),
+    ],
     output: OutputOption = None,
 ) -> None:
     """Delete networks; one that can't be deleted doesn't keep the others."""

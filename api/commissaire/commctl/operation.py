@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from commissaire.commctl.completion import clusters, hosts
 from commissaire.commctl.output import Format, OutputOption, show, tell
 from commissaire.commctl.session import connect, segment
 
@@ -19,8 +20,8 @@ PATH = "/api/v1/operations"
 def list_(
     ctx: typer.Context,
     kind: Annotated[str | None, typer.Option(help="Only of this kind, like restart.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Only on this cluster.")] = None,
-    host: Annotated[str | None, typer.Option(help="Only on this host.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Only on this cluster.", autocompletion=clusters)] = None,
+    host: Annotated[str | None, typer.Option(help="Only on this host.", autocompletion=hosts)] = None,
     state: Annotated[
         str | None, typer.Option(help="Only in this state: queued, running, finished, failed or cancelled.")
     ] = None,

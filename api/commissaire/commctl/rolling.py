@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commissaire.commctl.completion import clusters
 from commissaire.commctl.output import Format, OutputOption, show, tell
 from commissaire.commctl.session import connect, segment
 
@@ -16,7 +17,9 @@ restart = typer.Typer(help="Restart a cluster's hosts, never more at once than a
 upgrade = typer.Typer(help="Upgrade a cluster's hosts, never more at once than allowed.", no_args_is_help=True)
 deploy = typer.Typer(help="Boot a version of the OSTree on a cluster's Atomic hosts.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False, autocompletion=clusters)
+]
 MaxUnavailable = Annotated[
     str | None,
     typer.Option("--max-unavailable", metavar="N|N%", help="Hosts out of service at any moment, at most (default: 1)."),

@@ -28,8 +28,8 @@ def connect(ctx: typer.Context) -> Client:
 
 def configuration_path(ctx: typer.Context) -> Path | None:
     """Return the configuration file that -c or $COMMCTL_CONFIG named, None when neither did."""
-    path = ctx.find_root().obj
-    return path if isinstance(path, Path) else None
+    path = ctx.find_root().params.get("config")
+    return Path(path) if path else None
 
 
 def segment(name: str) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from commissaire.commctl.completion import clusters
 from commissaire.commctl.output import say, warn
 from commissaire.commctl.session import configuration_path
 
@@ -19,7 +20,14 @@ def user_data(
         typer.Option("--endpoint", "-e", metavar="URL", help="The server, as the hosts reach it (default: as yours)."),
     ] = None,
     cluster: Annotated[
-        str, typer.Option("--cluster", "-c", metavar="CLUSTER", help="The cluster that the hosts join (default: none).")
+        str,
+        typer.Option(
+            "--cluster",
+            "-c",
+            metavar="CLUSTER",
+            help="The cluster that the hosts join (default: none).",
+            autocompletion=clusters,
+        ),
     ] = "",
     username: Annotated[
         str | None,
