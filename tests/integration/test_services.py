@@ -209,10 +209,11 @@ def test_the_service_and_the_server_survive_their_broker(
     log = folder / "broker.log"
     with serving(example, bus, log, "-c", str(configuration)):
         broker.kill()
+        with pytest.raises(NoAnswer, match=r"can't call networks.ping on redis://127.0.0.1:\d+: "):
+            bus.call("networks.ping", timeout_seconds=5)
         storage.save(Cluster("meanwhile"))
         broker.start()
-        with BusClient(broker.uri) as again:
-            until(lambda: answers(again), 40, log)
+        until(lambda: answers(bus), 40, log)
         storage.save(Cluster("afterwards"))
         until(lambda: storage.get(Cluster, "afterwards").network == "afterwards", 40, log)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import structlog
 from sqlalchemy import event, inspect, select
 from sqlalchemy.orm import Mapper, Session, SessionTransaction, UOWTransaction, sessionmaker
 
 from commissaire.bus.notification import PUBLIC, ChangeEvent, Notification
 from commissaire.records import Cluster
 
+log = structlog.get_logger(__name__)
 _WATCHED = "commissaire_watched"
 _CHANGES = "commissaire_changes"
 _Changes = dict[tuple[type, tuple[Any, ...]], tuple[ChangeEvent, dict[str, Any]]]
@@ -26,8 +28,11 @@ def watch(sessions: sessionmaker[Any], send: Callable[[list[Notification]], None
         if session.in_nested_transaction():
             return
         changes: _Changes = session.info.pop(_CHANGES, {})
-        if changes:
-            send([Notification.of(model, change, record) for (model, _), (change, record) in changes.items()])
+        try:
+            if changes:
+                send([Notification.of(model, change, record) for (model, _), (change, record) in changes.items()])
+        except Exception:  # what is committed is no failure because nobody heard of it
+            log.exception("notifications_failed")
 
     event.listen(sessions, "after_flush", _collect)
     event.listen(sessions, "after_commit", hand_over)

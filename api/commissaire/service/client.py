@@ -53,6 +53,7 @@ class BusClient:
         try:
             answer = self._ask(method, body, request_id, timeout_seconds)
         except self._connection.connection_errors as error:
+            self._connection.collect()  # the next call makes a new one
             raise NoAnswer(f"can't call {method} on {self._shown}: {error}") from error
         if "error" in answer:
             failure = answer["error"]
@@ -73,7 +74,8 @@ class BusClient:
         answers: list[dict[str, Any]] = []
         queue = Queue(f"answer.{request_id}", exclusive=True, auto_delete=True)
         deadline = time.monotonic() + timeout_seconds
-        with Consumer(self._connection, [queue], callbacks=[lambda answer, _: answers.append(answer)], no_ack=True):
+        take = [lambda answer, _: answers.append(answer)]
+        with Consumer(self._connection, [queue], callbacks=take, no_ack=True, accept=["json"]):
             producer = Producer(self._connection, exchange=self._exchange)
             producer.publish(
                 body, routing_key=method, reply_to=queue.name, correlation_id=request_id, declare=[self._exchange]

@@ -6,14 +6,17 @@ import orjson
 import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel, select
+from structlog.testing import capture_logs
 
 from commissaire.bus.notification import PUBLIC
+from commissaire.bus.outbox import watch
 from commissaire.clock import now
 from commissaire.database import Database
-from commissaire.fleet.operations import Requester, request_bootstrap, request_restart
+from commissaire.fleet.operations import Requester, request_bootstrap
+from commissaire.fleet.rolling import request_rolling
 from commissaire.launcher.journal import Journal
 from commissaire.notices import Notices
-from commissaire.records import Cluster, ContainerManager, Host, Operation, OperationHost, Secret
+from commissaire.records import Cluster, ContainerManager, Host, Operation, OperationHost, OperationKind, Secret
 from unit.bus.conftest import Told
 
 SOMEBODY = Requester("admin", "1")
@@ -116,7 +119,7 @@ def test_the_progress_of_an_operation_is_told_in_its_order(database: Database, t
         session.flush()
         hosts = [Host(address=f"h{number}", cluster_id=web.id, status="active") for number in (1, 2)]
         session.add_all(hosts)
-        operation, _ = request_restart(session, web, {}, SOMEBODY)
+        operation, _ = request_rolling(session, OperationKind.RESTART, web, {}, SOMEBODY)
         operation_id = operation.id
     assert told.keys[-3:] == ["Operation.created", "OperationHost.created", "OperationHost.created"]
     told.clear()
@@ -147,6 +150,18 @@ def test_a_bootstrap_is_told_as_operation_and_host(database: Database, told: Tol
         session.flush()
         request_bootstrap(session, host, SOMEBODY)
     assert told.keys == ["Host.created", "Operation.created", "OperationHost.created"]
+
+
+def test_a_failure_to_tell_fails_no_transaction(database: Database) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("no place")
+
+    watch(database.sessions, refuse)
+    with capture_logs() as logs:
+        add(database, Cluster(name="web"))
+    assert [entry["event"] for entry in logs] == ["notifications_failed"]
+    with database.read() as session:
+        assert session.exec(select(Cluster.name)).all() == ["web"]
 
 
 def test_what_is_public_are_columns() -> None:
