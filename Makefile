@@ -2,11 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOSTS ?= 3
+SECONDS ?= 600
 STAMP := $(VENV)/.stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # where it is set, every start of Ansible compiles it anew
 
-.PHONY: help setup packages run demo test lint bench lab lab-down dist clean
+.PHONY: help setup packages run demo test lint bench fuzz lab lab-down dist clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ lint: setup ## Check style, types, YAML and Ansible content
 
 bench: packages ## Measure, against what a user would use instead
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+fuzz: setup ## Send a server whatever its OpenAPI document allows and forbids, for SECONDS=600
+	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
 lab: packages ## Start a lab of HOSTS=3 machines, and say how to reach them
 	PYTHONPATH=tests $(BIN)/python -m lab up --hosts $(HOSTS)

@@ -12,6 +12,13 @@ from commissaire.auth.role import least_role
 from commissaire.problems import Problem, responses
 
 _SCHEMA = "#/components/schemas/{model}"
+_PATH_SCHEMAS: dict[str, dict[str, Any]] = {
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    "address": {
+        "type": "string",
+        "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}, {"format": "hostname", "maxLength": 253}],
+    },
+}
 
 
 def install(app: FastAPI) -> None:
@@ -39,6 +46,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
+            _narrow(operation)
     return described
 
 
@@ -57,3 +65,14 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         statuses.append(413)
     for status, answer in responses(*statuses).items():
         answers.setdefault(str(status), answer)
+
+
+def _narrow(operation: dict[str, Any]) -> None:
+    """Tell the form of names and addresses in paths; a body may be left out, but is never `null`."""
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path" and parameter["name"] in _PATH_SCHEMAS:
+            parameter["schema"] = _PATH_SCHEMAS[parameter["name"]]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        bodies = [one for one in content["schema"].get("anyOf", []) if one != {"type": "null"}]
+        if len(bodies) == 1:
+            content["schema"] = bodies[0]

@@ -1,0 +1,1 @@
+"""Schemathesis against a real server: `PYTHONPATH=tests python -m fuzz`."""

@@ -1,0 +1,20 @@
+"""Schemathesis against a real server for a while; `make fuzz` does it for longer."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.integration
+def test_a_server_answers_whatever_is_sent_to_it_as_its_document_tells(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, for a network namespace")
+    command = [sys.executable, "-m", "fuzz", "--seconds", "60", "--folder", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
