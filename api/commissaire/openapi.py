@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,7 +19,9 @@ _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
         "type": "string",
         "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}, {"format": "hostname", "maxLength": 253}],
     },
+    "path": {"type": "string", "minLength": 1, "maxLength": 1000},
 }
+_IN_PATH = re.compile(r"{(\w+)}")
 
 
 def install(app: FastAPI) -> None:
@@ -46,7 +49,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
-            _narrow(operation)
+            _narrow(path, operation)
     return described
 
 
@@ -67,11 +70,13 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         answers.setdefault(str(status), answer)
 
 
-def _narrow(operation: dict[str, Any]) -> None:
-    """Tell the form of names and addresses in paths; a body may be left out, but is never `null`."""
-    for parameter in operation.get("parameters", []):
-        if parameter["in"] == "path" and parameter["name"] in _PATH_SCHEMAS:
-            parameter["schema"] = _PATH_SCHEMAS[parameter["name"]]
+def _narrow(path: str, operation: dict[str, Any]) -> None:
+    """Tell the form of what stands in paths; a body may be left out, but is never `null`."""
+    parameters = {parameter["name"]: parameter for parameter in operation.get("parameters", [])}
+    for name in _IN_PATH.findall(path):
+        if name in _PATH_SCHEMAS:
+            parameters[name] = {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS[name]}
+    operation["parameters"] = list(parameters.values())
     for content in operation.get("requestBody", {}).get("content", {}).values():
         bodies = [one for one in content["schema"].get("anyOf", []) if one != {"type": "null"}]
         if len(bodies) == 1:
