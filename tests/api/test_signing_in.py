@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -14,9 +17,10 @@ from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD, USER, USERS
 from commissaire.app import create_app
-from commissaire.auth import httpbasicauth
+from commissaire.auth import httpbasicauth, throttle
 from commissaire.auth.httpbasicauth import hash_password
 from commissaire.auth.plugin import Identity, SignIn
+from commissaire.auth.throttle import FREE, WAITING_AT_MOST
 from commissaire.settings import Settings
 
 
@@ -280,3 +284,94 @@ def test_many_requests_with_the_same_credentials_are_one_question(
     with with_plugins(settings, own) as client, ThreadPoolExecutor(20) as threads:
         assert list(threads.map(lambda _: get(client, "secret"), range(20))) == [200] * 20
     assert Counting.asked == 1
+
+
+def delayed(settings: Settings, seconds: float) -> TestClient:
+    changed = {**settings.model_dump(), "refusal_delay_seconds": seconds}
+    return TestClient(create_app(Settings(**changed)), raise_server_exceptions=False)
+
+
+def test_refused_sign_ins_slow_down_but_never_right_ones_and_never_requests_without_credentials(
+    settings: Settings,
+) -> None:
+    with delayed(settings, 0.5) as client, structlog.testing.capture_logs() as logs:
+
+        def took(**kwargs: Any) -> float:
+            begin = time.perf_counter()
+            client.get("/api/v0/clusters", **kwargs)
+            return time.perf_counter() - begin
+
+        for _ in range(FREE + 2):
+            took(auth=(USER, "wrong"))
+        assert took(auth=(USER, "wrong")) > 0.5
+        assert took(auth=("somebody else", "wrong")) > 0.5  # the client is the same
+        assert took(headers={"X-Auth-Token": "wrong"}) > 0.5
+        assert took() < 0.4
+        assert took(auth=(USER, PASSWORD)) < 0.4
+    refused = [entry for entry in logs if entry["event"] == "sign_in_refused"]
+    assert [entry["delay_seconds"] for entry in refused[: FREE + 3]] == [0.0] * FREE + [0.25, 0.5, 0.5]
+    assert {entry["client"] for entry in refused} == {"testclient"}
+    assert "wrong" not in str(refused)
+
+
+def test_who_does_not_wait_for_the_answers_is_not_looked_at(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "_FIRST_SECONDS", 3)
+    uncached = Settings(**{**settings.model_dump(), "credential_cache_seconds": 0})
+    with delayed(uncached, 3) as client, ThreadPoolExecutor(WAITING_AT_MOST) as threads:
+        for _ in range(FREE):
+            client.get("/metrics", auth=(USER, "wrong"))
+        guesses = [threads.submit(client.get, "/metrics", auth=(USER, f"wrong {n}")) for n in range(WAITING_AT_MOST)]
+        until = time.monotonic() + 30
+        while (answer := client.get("/metrics", auth=(USER, PASSWORD))).status_code == 200:
+            assert time.monotonic() < until
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"] == "3"
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert [guess.result().status_code for guess in guesses] == [401] * WAITING_AT_MOST
+        assert client.get("/metrics", auth=(USER, PASSWORD)).status_code == 200
+
+
+def test_a_flood_of_guesses_leaves_threads_to_requests_whose_credentials_are_known(
+    settings: Settings, own: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, examined = Counting.authenticate, threading.Event()
+
+    def slowly(plugin: Counting, sign_in: SignIn) -> Identity | None:
+        if "guess" in sign_in.headers["x-auth-token"]:
+            examined.wait(60)
+        return answer(plugin, sign_in)
+
+    monkeypatch.setattr(Counting, "authenticate", slowly)
+    with with_plugins(settings, own) as client, ThreadPoolExecutor(80) as threads:
+        assert get(client, "secret") == 200
+        guesses = [threads.submit(get, client, f"guess {number}") for number in range(80)]
+        try:
+            # the routes run in threads, too: with one taken by each guess this would wait for them
+            assert [get(client, "secret") for _ in range(10)] == [200] * 10
+            assert not any(guess.done() for guess in guesses)
+        finally:
+            examined.set()
+        assert {guess.result() for guess in guesses} == {403}
+
+
+def test_bcrypt_leaves_a_processor_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    working, most, lock = 0, 0, threading.Lock()
+
+    def check(*_: bytes) -> bool:
+        nonlocal working, most
+        with lock:
+            working += 1
+            most = max(most, working)
+        time.sleep(0.02)
+        with lock:
+            working -= 1
+        return False
+
+    monkeypatch.setattr(httpbasicauth.bcrypt, "checkpw", check)
+    plugin = httpbasicauth.HttpBasicAuth(users=USERS)
+    guess = SignIn({"authorization": basic(b"admin:wrong")})
+    with ThreadPoolExecutor(12) as threads:
+        assert list(threads.map(lambda _: plugin.authenticate(guess), range(12))) == [None] * 12
+    assert most == max(1, (os.cpu_count() or 1) - 1)
