@@ -26,6 +26,7 @@ from unit.commctl.certificates import Authority
 
 from .keystone import Keystone, environment, running_keystone
 
+pytestmark = pytest.mark.integration
 PASSWORD, TOKEN = "keystonepasswordauth", "keystonetokenauth"
 
 
@@ -152,7 +153,7 @@ def test_a_keystone_that_can_not_be_asked_is_a_refusal_and_the_log_says_so(site:
 def test_with_keystone_down_the_other_plugins_are_asked_and_it_is_used_again_when_it_is_back(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_module, "_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(plugin_module, "_TIMEOUT_SECONDS", 3)
     users = {"local": {"hash": hash_password("secret", rounds=4)}}
     plugins = [
         {"name": PASSWORD, **site.options, "role": "viewer"},
@@ -173,7 +174,7 @@ def test_with_keystone_down_the_other_plugins_are_asked_and_it_is_used_again_whe
             assert status(auth=("local", "secret")) == 200
             assert status(auth=("bob", "secret")) == 403
             assert status(headers=token) == 403
-            assert time.monotonic() - begin < 10
+            assert time.monotonic() - begin < 20
         finally:
             site.keystone.process.send_signal(signal.SIGCONT)
         assert [status(auth=("bob", "secret")), status(headers=token)] == [200, 200]
