@@ -24,11 +24,15 @@ PROGRAM = "/var/lib/commissaire/register.py"
 SUDOERS = "/etc/sudoers.d/commissaire"
 NAME = "commissaire-register.service"
 UNIT = f"/etc/systemd/system/{NAME}"
+# DefaultDependencies=no: else its start, in the midst of a boot, would start what sysinit.target wants a second time.
 SERVICE = """[Unit]
 Description=Register this machine with Commissaire
 ConditionPathExists={settings}
-Wants=network-online.target
-After=network-online.target cloud-init.service cloud-init-network.service ssh.service sshd.service ssh.socket
+DefaultDependencies=no
+After=basic.target network-online.target cloud-init.service cloud-init-network.service
+After=ssh.service sshd.service ssh.socket
+Conflicts=shutdown.target
+Before=shutdown.target
 
 [Service]
 ExecStart={python} {program}
