@@ -38,6 +38,7 @@ def measure() -> Part:
     ):
         for route, paths in routes.items():
             _measure_route(part, server, route, paths, Path(folder) / "body")
+    _measure_cache(part, [f"/api/v0/host/{address(number)}" for number in some])
     part.notes.append(
         f"{CONNECTIONS} connections, kept alive, each sending its next request when it has its answer, with a user and "
         "password; a client of bare asyncio in a process of its own. Compared with bare Starlette on uvicorn that "
@@ -59,6 +60,22 @@ def _measure_route(part: Part, server: Server, route: str, paths: Sequence[str],
             compared,
             f"{result['bytes']:,} bytes; CPU a request: server {result['server_ms']:.2f} ms, "
             f"client {result['client_ms']:.2f} ms",
+        )
+
+
+def _measure_cache(part: Part, paths: Sequence[str]) -> None:
+    """Ask for a host as before, of a server that remembers no password and so checks each by bcrypt."""
+    for name, options in (("", ()), (", no password remembered", ("--credential-cache-seconds", "0"))):
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as folder,
+            running(Path(folder), prepare=lambda database: record_hosts(database, HOSTS), options=options) as server,
+        ):
+            result = _load(server.endpoint, server.pid, paths, server.authorization)
+        part.add(
+            f"GET /api/v0/host/ADDRESS, signed in{name}",
+            f"{result['a_second']:,.0f} a second, median {result['median_ms']:.1f} ms, 99 % {result['p99_ms']:.1f} ms",
+            "",
+            f"CPU a request: server {result['server_ms']:.2f} ms",
         )
 
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,12 @@ class Server:
 
 
 @contextmanager
-def running(home: Path, lab: Lab | None = None, prepare: Callable[[Database], None] | None = None) -> Iterator[Server]:
+def running(
+    home: Path,
+    lab: Lab | None = None,
+    prepare: Callable[[Database], None] | None = None,
+    options: Sequence[str] = (),
+) -> Iterator[Server]:
     """Start a server that keeps everything in `home`, and stop it. `prepare` fills its database before."""
     data = home / "data"
     if prepare:
@@ -76,7 +81,7 @@ def running(home: Path, lab: Lab | None = None, prepare: Callable[[Database], No
         prepare(database)
         database.close()
     endpoint = f"http://127.0.0.1:{(port := free_port())}"
-    command = [str(BIN / "commissaire-server"), "--no-config-file", "--data-dir", str(data), "-p", str(port)]
+    command = [str(BIN / "commissaire-server"), "--no-config-file", "--data-dir", str(data), "-p", str(port), *options]
     environment = {**os.environ, "HOME": str(home)}
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(lab.command(command) if lab else command, env=environment, stdout=log, stderr=log)
