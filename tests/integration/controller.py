@@ -98,7 +98,11 @@ class Controller:
 
     def restart(self, cluster: str, **parameters: Any) -> str:
         """Ask for a restart; return the operation's URL path."""
-        answer = self.ask("PUT", f"/api/v0/cluster/{cluster}/restart", parameters)
+        return self.operate(cluster, "restart", **parameters)
+
+    def operate(self, cluster: str, kind: str, **parameters: Any) -> str:
+        """Ask for a rolling operation; return its URL path."""
+        answer = self.ask("PUT", f"/api/v0/cluster/{cluster}/{kind}", parameters)
         assert answer.status_code == 201, answer.text
         return answer.headers["Location"]
 

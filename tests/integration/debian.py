@@ -81,9 +81,10 @@ def configured(host: LabHost) -> list[tuple[str, str, float]]:
 
 def most_at_once(lab: Lab) -> int:
     """Return on how many machines the package was being configured at the same moment, at most."""
-    events = sorted((when, 1 if what == "begin" else -1) for host in lab.hosts for what, _, when in configured(host))
-    count = most = 0
-    for _, change in events:
-        count += change
-        most = max(most, count)
+    events = sorted((when, what, host.name) for host in lab.hosts for what, _, when in configured(host))
+    busy: set[str] = set()
+    most = 0
+    for _, what, name in events:
+        busy = busy | {name} if what == "begin" else busy - {name}
+        most = max(most, len(busy))
     return most

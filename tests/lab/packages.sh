@@ -6,6 +6,7 @@ set -eu
 lab='systemd-container mmdebstrap debian-archive-keyring iproute2 openssh-client'
 database=postgresql
 bus='etcd-server redis-server'
+trees=ostree
 secrets=custodia
 
 skip() {
@@ -15,7 +16,7 @@ skip() {
 }
 
 missing() {
-  for package in $lab $database $bus $secrets; do
+  for package in $lab $database $bus $secrets $trees; do
     case $(dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null) in
       'install ok installed') ;;
       *) printf '%s ' "$package" ;;
