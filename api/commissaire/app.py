@@ -38,11 +38,12 @@ from commissaire.requests import RequestRecorder
 from commissaire.routes import health
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
-from commissaire.routes.v1 import audit, inventory, operations, stream
+from commissaire.routes.v1 import audit, inventory, operations, sources, stream
 from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.secrets.factory import open_store, open_tree
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
+from commissaire.sources.refresher import Refresher
 from commissaire.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ _ROUTES = (
     stream,
     hosts_v1,
     inventory,
+    sources,
     audit,
     health,
 )
@@ -169,11 +171,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         checks = Checks(database, store, supervisors, settings.data_dir, runtime)
         watcher = Watcher(database, dispatcher, checks, app.state.metrics, settings.watch_interval_seconds)
         services.wake_watcher = watcher.wake
+        refresher = Refresher(database, settings.sources, runtime)
         recovered = dispatcher.recover(at_start=True)
         if recovered:
             log.warning("operations_recovered", operations=recovered)
         if settings.workers:
             supervisors.warm_up()
+            refresher.start()
             if settings.watch_interval_seconds:
                 watcher.start()
         workers.start()
@@ -184,6 +188,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             services.announce_stop()
             workers.stop_claiming()
             watcher.stop()
+            refresher.stop()
             supervisors.stop_all()
             workers.join(_STOP_SECONDS)
             watcher.join(_STOP_SECONDS)

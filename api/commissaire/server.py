@@ -123,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     option("--data-dir", type=Path, metavar="DIR")
     option("--database-url", metavar="URL")
     option("--workers", type=int, metavar="N")
+    parser.add_argument(
+        "--source",
+        dest="sources",
+        action=_AddSource,
+        metavar="NAME=INVENTORY",
+        help=f"Repeatable. {text['sources']}",
+    )
     option("--watch-interval-seconds", type=float, metavar="SECONDS")
     option("--credential-cache-seconds", type=float, metavar="SECONDS")
     option("--bus-uri", metavar="URI")
@@ -140,6 +147,14 @@ def _parser() -> argparse.ArgumentParser:
     option("--vault-secret-id-file", type=Path, metavar="FILE")
     option("--debug", action="store_const", const=True)
     return parser
+
+
+class _AddSource(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        name, equals, inventory = values.partition("=")
+        if not equals:
+            raise argparse.ArgumentError(self, f"{values!r} is not NAME=INVENTORY")
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), name: {"inventory": inventory}})
 
 
 def _plugin(text: str) -> AuthenticationPlugin:

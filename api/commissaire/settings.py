@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy.engine import make_url
@@ -17,7 +17,7 @@ from commissaire.secrets.settings import SecretSettings
 
 DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
 ENVIRONMENT_PREFIX = "COMMISSAIRE_"
-_JSON_IN_ENVIRONMENT = ("authentication_plugins", "self_auths", "logging")
+_JSON_IN_ENVIRONMENT = ("authentication_plugins", "self_auths", "logging", "sources")
 
 
 class AuthenticationPlugin(BaseModel):
@@ -36,6 +36,28 @@ class AuthenticationPlugin(BaseModel):
     def options(self) -> dict[str, Any]:
         """What the plugin is made with."""
         return dict(self.model_extra or {})
+
+
+class SourceSettings(BaseModel):
+    """One external provider of hosts: any inventory source of Ansible's, and what of it is shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inventory: Path
+    variables: dict[Literal["address", "os", "cpus", "memory_kb", "memory_mb", "space_bytes", "space_gb"], str] = Field(
+        default_factory=dict
+    )
+    refresh_seconds: float = Field(300, ge=1, le=30 * 86400)
+    timeout_seconds: float = Field(60, ge=1, le=3600)
+    environment: list[str] = Field(default_factory=list)
+
+    @field_validator("inventory")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return Path.cwd() / value.expanduser()
+
+
+SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
 def default_data_dir() -> Path:
@@ -70,6 +92,9 @@ class Settings(SecretSettings):
         ge=0,
         le=64,
         description="Operations of a kind run at the same time; 0 leaves them to other servers on the same database.",
+    )
+    sources: dict[SourceName, SourceSettings] = Field(
+        default_factory=dict, description="External providers of hosts by name: inventory sources of Ansible's."
     )
     watch_interval_seconds: float = Field(
         1200, ge=0, le=30 * 86400, description="How often every host is checked, in seconds; 0 checks none."

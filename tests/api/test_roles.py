@@ -30,6 +30,7 @@ NOT_BY_DEFAULT = {
     "POST /api/v1/operations/{operation_id}/cancel": RUNNERS,
     "POST /api/v1/hosts/{address}/bootstrap": RUNNERS,
     "POST /api/v1/hosts/{address}/check": RUNNERS,
+    "POST /api/v1/sources/{name}/refresh": RUNNERS,
 }
 """What is decided here and nowhere else: a route that gets another mark fails below."""
 

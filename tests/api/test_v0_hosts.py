@@ -71,7 +71,8 @@ def test_a_missing_host_is_not_deleted(client: TestClient) -> None:
         ({}, {"cluster": "none"}, 409),
         ({"ssh_host_key": HOST_KEY}, {"ssh_host_key": f"{HOST_KEY} root@host"}, 201),
         ({"ssh_host_key": HOST_KEY}, {"ssh_host_key": ANOTHER_HOST_KEY}, 409),
-        ({"source": "a"}, {"source": "b"}, 201),
+        ({"source": "cloudforms"}, {"source": "cloudforms"}, 201),
+        ({"source": "cloudforms"}, {"source": "nobody"}, 409),
     ],
 )
 def test_the_same_put_is_created_again_and_another_conflicts(

@@ -59,7 +59,7 @@ def list_hosts(
 
 
 def put_host(session: Session, store: SecretStore, wanted: HostRequest) -> tuple[Host, bool]:
-    """Record a host; return it and whether it is new. The same request again changes nothing.
+    """Record a host; return it and whether it is new. The same request again changes nothing; another source does.
 
     Raises:
         Conflict: it is recorded with another key or cluster, or the cluster does not exist.
@@ -68,6 +68,9 @@ def put_host(session: Session, store: SecretStore, wanted: HostRequest) -> tuple
     host = session.exec(select(Host).where(Host.address == wanted.address)).first()
     if host is not None:
         _check_same(session, store, host, wanted, cluster)
+        if wanted.source not in ("", host.source):
+            host.source, host.source_seen_at = wanted.source, None
+            session.add(host)
         return host, False
     host = Host(
         address=wanted.address,

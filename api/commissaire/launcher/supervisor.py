@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ import ansible_runner
 import orjson
 import psutil
 
+from commissaire.launcher.collections import collections_path
 from commissaire.launcher.entry import entry_of
 from commissaire.launcher.job import Job
 from commissaire.launcher.marker import RUN_MARKER
@@ -119,7 +119,7 @@ def _environment(job: Job) -> dict[str, str]:
         RUN_MARKER: f"{runtime.parent}:{job.operation_id}",
         "ANSIBLE_CONFIG": str(Path(job.directory) / "ansible.cfg"),
         "ANSIBLE_HOME": str(runtime / "ansible"),
-        "ANSIBLE_COLLECTIONS_PATH": _collections_path(),
+        "ANSIBLE_COLLECTIONS_PATH": collections_path(),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(runtime / "ssh"),
@@ -127,14 +127,6 @@ def _environment(job: Job) -> dict[str, str]:
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
         "ANSIBLE_NOCOLOR": "True",
     }
-
-
-def _collections_path() -> str:
-    """Find the folder that holds our collection, so that no copy in a home folder wins over it."""
-    spec = importlib.util.find_spec("ansible_collections.commissaire.fleet")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("the collection commissaire.fleet is not installed beside the server; reinstall commissaire")
-    return str(Path(next(iter(spec.submodule_search_locations))).parents[2])
 
 
 def _start_agent(job: Job, socket: str) -> None:

@@ -16,6 +16,7 @@ from commissaire.records.operation import (
 )
 from commissaire.records.secret import Secret
 from commissaire.records.secret_entry import ApiKey, SecretEntry
+from commissaire.records.source import Source
 
 __all__ = [
     "DEFAULT_NETWORK",
@@ -40,4 +41,5 @@ __all__ = [
     "OperationState",
     "Secret",
     "SecretEntry",
+    "Source",
 ]

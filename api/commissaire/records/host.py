@@ -30,6 +30,7 @@ class Host(SQLModel, table=True):
     """A machine reached by ssh. Its private key is a `Secret`; its own public host keys are pinned here.
 
     `bootstrapped` is how its last bootstrap ended; `check_failures` counts the watcher's failed checks in a row.
+    `source_seen_at` is when the host's source listed it last.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -39,7 +40,8 @@ class Host(SQLModel, table=True):
     cluster_id: int | None = Field(default=None, foreign_key="cluster.id", index=True)
     remote_user: str = Field(default="root", max_length=32)
     host_key: str | None = None
-    source: str = ""
+    source: str = Field(default="", index=True)
+    source_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     os: str = ""
     os_version: str = ""
     os_family: str = ""

@@ -156,7 +156,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "TLS_CLIENTVERIFYFILE": "/etc/hostname", "AUTHENTICATION_PLUGINS": "[]", "DATA_DIR": "/x", "DATABASE_URL":
         "postgresql://u:p@h/n", "CREDENTIAL_CACHE_SECONDS": "1.5", "BUS_URI": "redis://h/", "BUS_EXCHANGE": "x",
         "REFUSAL_DELAY_SECONDS": "2", "LOGGING": "{}", "SELF_AUTHS": "[]", "SECRET_STORE": "custodia",
-        "WATCH_INTERVAL_SECONDS": "60",
+        "WATCH_INTERVAL_SECONDS": "60", "SOURCES": "{}",
         "CUSTODIA_SOCKET_PATH": "/x", "CUSTODIA_API_ID": "x", "CUSTODIA_API_KEY": "x", "VAULT_URL": "https://x",
         "VAULT_CA_FILE": "/x", "VAULT_MOUNT": "x", "VAULT_PATH": "x", "VAULT_TOKEN": "x", "VAULT_TOKEN_FILE": "/x",
         "VAULT_ROLE_ID": "x", "VAULT_SECRET_ID": "x", "VAULT_SECRET_ID_FILE": "/x",

@@ -16,6 +16,7 @@ from commissaire.fleet.errors import NotFound
 from commissaire.fleet.hosts import HostRequest
 from commissaire.fleet.keys import SSH_KEY_FIELD, check_encoded_key, secret_owner
 from commissaire.fleet.operations import request_bootstrap
+from commissaire.fleet.sources import check_source, take_over_listed
 from commissaire.managers.kubernetes import ManagerError, node_status
 from commissaire.problems import responses
 from commissaire.records import Cluster, ContainerManager, ContainerManagerType, Host
@@ -121,8 +122,11 @@ def _manager(session: Session, host: Host) -> ContainerManager | None:
 
 
 def _put(wanted: HostRequest, parts: Parts, asker: Asker) -> HostShown:
+    check_source(wanted.source, parts.settings.sources)
     with parts.database.write() as session:
         host, new = hosts.put_host(session, parts.secrets, wanted)
+        if wanted.source:
+            take_over_listed(session, host)
         if new:
             parts.dispatcher.enqueue(session, request_bootstrap(session, host, asker))
         return HostShown.of(host)

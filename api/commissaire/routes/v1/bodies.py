@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from commissaire.clock import rfc3339
 from commissaire.fleet.rolling import VERSION_PATTERN
+from commissaire.fleet.sources import SourceState
 from commissaire.records import (
     Event,
     EventType,
@@ -223,13 +224,15 @@ class HostDetail(BaseModel):
     space_bytes: int
     remote_user: str
     source: str
+    source_state: SourceState | None = Field(description="How it stands with its source; null when it has none.")
+    source_seen_at: str | None = Field(description="When its source listed it last.")
     last_check: str | None
     next_check: str | None = Field(description="When the watcher looks at it next.")
     check_failures: int = Field(description="The watcher's failed checks since the last one that passed.")
     host_key: str | None
 
     @classmethod
-    def of(cls, host: Host, cluster: str | None) -> HostDetail:
+    def of(cls, host: Host, cluster: str | None, source_state: SourceState | None) -> HostDetail:
         """Show a record."""
         return cls(
             address=host.address,
@@ -245,6 +248,8 @@ class HostDetail(BaseModel):
             space_bytes=host.space_bytes,
             remote_user=host.remote_user,
             source=host.source,
+            source_state=source_state,
+            source_seen_at=rfc3339(host.source_seen_at),
             last_check=rfc3339(host.last_check),
             next_check=rfc3339(host.next_check_at),
             check_failures=host.check_failures,

@@ -14,11 +14,12 @@ from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import Conflict
 from commissaire.fleet.hosts import get_host, list_hosts
 from commissaire.fleet.operations import request_bootstrap
+from commissaire.fleet.sources import known_sources, state_of
 from commissaire.problems import responses
 from commissaire.records import Cluster, Host, HostStatus
 from commissaire.routes.v1.bodies import HostDetail, HostKeyWanted, HostPage, OperationShown
 from commissaire.routes.v1.operations import show
-from commissaire.services import Asker, Parts
+from commissaire.services import Asker, Parts, Services
 
 router = APIRouter(prefix="/api/v1/hosts", tags=["hosts"])
 
@@ -34,9 +35,10 @@ def list_all(
     """Return hosts by address."""
     with parts.database.read() as session:
         cluster_id = get_cluster(session, cluster).id if cluster is not None else None
+        sources = known_sources(session, parts.settings.sources)
         found = list_hosts(session, cluster_id=cluster_id, status=status, after=after, limit=limit + 1)
         names: dict[int | None, str] = dict(session.exec(select(Cluster.id, Cluster.name)).all())
-    shown = [HostDetail.of(host, names.get(host.cluster_id)) for host in found[:limit]]
+    shown = [HostDetail.of(host, names.get(host.cluster_id), state_of(host, sources)) for host in found[:limit]]
     return HostPage(items=shown, next=shown[-1].address if len(found) > limit else None)
 
 
@@ -44,7 +46,7 @@ def list_all(
 def get(address: str, parts: Parts) -> HostDetail:
     """Return a host."""
     with parts.database.read() as session:
-        return _show(session, get_host(session, check_address(address)))
+        return _show(session, parts, get_host(session, check_address(address)))
 
 
 @router.put("/{address}/host-key", responses=responses(400, 404))
@@ -54,7 +56,7 @@ def put_host_key(address: str, body: HostKeyWanted, parts: Parts) -> HostDetail:
         host = get_host(session, check_address(address))
         host.host_key = None if body.host_key is None else check_host_key(body.host_key)
         session.add(host)
-        return _show(session, host)
+        return _show(session, parts, host)
 
 
 @router.post("/{address}/bootstrap", status_code=201, openapi_extra={"x-role": Role.OPERATOR}, responses=responses(404))
@@ -75,11 +77,12 @@ def check(address: str, parts: Parts) -> HostDetail:
     with parts.database.write() as session:
         host = get_host(session, check_address(address))
         request_check(session, host)
-        shown = _show(session, host)
+        shown = _show(session, parts, host)
     parts.wake_watcher()
     return shown
 
 
-def _show(session: Session, host: Host) -> HostDetail:
+def _show(session: Session, parts: Services, host: Host) -> HostDetail:
     cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
-    return HostDetail.of(host, cluster.name if cluster else None)
+    state = state_of(host, known_sources(session, parts.settings.sources))
+    return HostDetail.of(host, cluster.name if cluster else None, state)
