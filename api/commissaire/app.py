@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import os
 import shutil
@@ -32,6 +31,7 @@ from commissaire.launcher.checks import Checks
 from commissaire.launcher.launcher import Launcher
 from commissaire.launcher.orphans import kill_orphans
 from commissaire.launcher.supervisors import Supervisors
+from commissaire.lock import lock_data_dir
 from commissaire.metrics import Metrics
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
@@ -40,7 +40,8 @@ from commissaire.routes.v0 import clusters, container_managers, hosts, networks,
 from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import audit, inventory, operations, sources, stream
 from commissaire.routes.v1 import hosts as hosts_v1
-from commissaire.secrets.factory import open_store, open_tree
+from commissaire.secrets.factory import key_file, open_store, open_tree
+from commissaire.secrets.rotation import finish_rotation
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
 from commissaire.sources.refresher import Refresher
@@ -148,11 +149,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database: Database = app.state.database
     with ExitStack() as stack:
-        stack.callback(os.close, _lock(settings.data_dir))
+        stack.callback(os.close, lock_data_dir(settings.data_dir))
         owner = _owner(settings.data_dir)
         kill_orphans(settings.data_dir)
         _migrate(database)
         stack.callback(database.close)
+        finish_rotation(database, key_file(settings))
         store = open_store(settings, database)
         stack.callback(store.close)
         if app.state.publisher is not None:
@@ -214,19 +216,6 @@ def _migrate(database: Database) -> None:
 
 def _shown(database: Database) -> str:
     return database.engine.url.render_as_string(hide_password=True)
-
-
-def _lock(data_dir: Path) -> int:
-    """Hold the data folder for this server alone; the lock goes with the process."""
-    descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise SettingsError(
-            f"another commissaire-server works on {data_dir}; stop it, or choose another folder with --data-dir"
-        ) from None
-    return descriptor
 
 
 def _owner(data_dir: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import MutableMapping
+from pathlib import Path
 
 from sqlmodel import col, select
 
@@ -52,13 +53,18 @@ def _kv(settings: Settings) -> Backend:
     return KvBackend(settings)
 
 
+def key_file(settings: Settings) -> Path:
+    """Return where the master key is, unless the environment or systemd has it."""
+    return settings.data_dir / "master.key"
+
+
 def master_key(settings: Settings, database: Database, environ: MutableMapping[str, str]) -> MasterKey:
     """Return the master key, making one when nothing was ever sealed with another.
 
     Raises:
         SecretError: it can't be used, or is missing.
     """
-    path = settings.data_dir / "master.key"
+    path = key_file(settings)
     found = find_master_key(path, environ)
     if found is not None:
         return found
