@@ -131,6 +131,7 @@ def test_ansible_commands_name_playbooks_and_variables_that_are_there() -> None:
         ["commctl", "--version"],
         ["commctl", "--help"],
         ["commissaire-server", "--help"],
+        ["commissaire-secrets", "--help"],
         ["ansible-doc", "-t", "module", "commissaire.fleet.checkpoint"],
     ],
     ids=" ".join,
@@ -143,7 +144,7 @@ def test_the_programs_of_the_documents_start(command: list[str], tmp_path: Path)
 
 
 def test_every_program_of_the_documents_is_known() -> None:
-    ours = {"make", "commctl", "commissaire-server", "ansible-playbook", "ansible-inventory"}
+    ours = {"make", "commctl", "commissaire-server", "commissaire-secrets", "ansible-playbook", "ansible-inventory"}
     others = {".", "cat", "curl", "$CURL", "openssl", "python3", "pip", "sqlite3", "file"}
     assert {Path(words[0]).name or words[0] for words in commands() if "=" not in words[0]} <= ours | others
 
