@@ -141,6 +141,28 @@ def bootstrap(
 
 
 @app.command()
+def check(
+    ctx: typer.Context,
+    addresses: Annotated[
+        list[str], typer.Argument(metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False)
+    ],
+    output: OutputOption = None,
+) -> None:
+    """Have hosts checked now; one that is refused doesn't keep the others."""
+    client = connect(ctx)
+    asked = []
+    for address in addresses:
+        try:
+            asked.append(client.post(f"/api/v1/hosts/{segment(address)}/check").body)
+        except RefusedError as error:
+            tell(f"{address}: {error}")
+    if asked:
+        show(asked, output)
+    if len(asked) < len(addresses):
+        raise typer.Exit(RefusedError.exit_code)
+
+
+@app.command()
 def delete(
     ctx: typer.Context,
     addresses: Annotated[

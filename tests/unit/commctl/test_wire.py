@@ -88,6 +88,8 @@ CALLS = [
     ("container_manager list", "GET /api/v0/containermanagers", None),
     ("container_manager delete cm", "DELETE /api/v0/containermanager/cm", {}),
     ("operation cancel 7", "POST /api/v1/operations/7/cancel", {}),
+    ("host check 10.0.0.1", "POST /api/v1/hosts/10.0.0.1/check", {}),
+    ("source refresh cloud", "POST /api/v1/sources/cloud/refresh", {}),
 ]
 
 
@@ -105,6 +107,23 @@ def test_a_command_makes_exactly_its_call(
     assert request.headers["Content-Type"] == "application/json"
     credentials = base64.b64encode("admin:pa:ss wörd".encode()).decode()
     assert request.headers["Authorization"] == f"Basic {credentials}"
+
+
+@pytest.mark.parametrize(
+    ("command", "path"), [("source list", "/api/v1/sources"), ("source get cloud", "/api/v1/sources/cloud/hosts")]
+)
+def test_sources_are_shown_as_lists(commctl: Run, server: ScriptedServer, command: str, path: str) -> None:
+    server.answer("GET", path, 200, {"items": [{"name": "one"}, {"name": "two"}]})
+    result = commctl(*command.split())
+    assert (result.code, result.out) == (0, "- name: one\n- name: two\n")
+
+
+def test_a_host_that_is_not_checked_keeps_no_other_from_it(commctl: Run, server: ScriptedServer) -> None:
+    server.answer("POST", "/api/v1/hosts/a/check", 409, {"title": "Conflict", "detail": "host a is bootstrapping"})
+    server.answer("POST", "/api/v1/hosts/b/check", 202, {"address": "b"})
+    result = commctl("host", "check", "a", "b")
+    assert (result.code, result.out) == (2, "- address: b\n")
+    assert "a is bootstrapping" in result.err
 
 
 def test_host_create_sends_the_key_in_base64(commctl: Run, server: ScriptedServer, tmp_path: Path) -> None:
