@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from commissaire.auth.gate import OPEN_PATHS, refusal_status
 from commissaire.auth.role import least_role
+from commissaire.auth.self_auth import SelfAuths
 from commissaire.problems import Problem, responses
 
 _SCHEMA = "#/components/schemas/{model}"
@@ -46,14 +47,19 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemes = described["components"].setdefault("securitySchemes", {})  # FastAPI has put in what single routes ask for
     schemes |= app.state.security
     described["security"] = [{name: []} for name in app.state.security]
+    self_auths = SelfAuths(app.state.settings.self_auths)
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
-            _complete(path, method, operation)
+            _complete(path, operation)
+            if path in OPEN_PATHS or self_auths.cover(path):
+                operation.pop("x-role", None)
+            else:
+                operation["x-role"] = least_role(method, operation)
             _narrow(path, operation)
     return described
 
 
-def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     answers.pop("422", None)
     statuses = [500]
@@ -63,7 +69,6 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         operation["security"] = []
     else:
         statuses += [refusal_status(path), 403, 429]
-        operation["x-role"] = least_role(method, operation)
     if "requestBody" in operation:
         statuses.append(413)
     for status, answer in responses(*statuses).items():

