@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from starlette.testclient import TestClient
 
 from commissaire.app import create_app
 from commissaire.auth.httpbasicauth import hash_password
+from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
-from commissaire.records import Operation, OperationState
+from commissaire.fleet.checks import Outcome, claim_due, record
+from commissaire.fleet.sources import claim, record_listing
+from commissaire.records import Host, Operation, OperationState
 from commissaire.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -69,6 +73,39 @@ def test_the_application_works_on_it(database_url: str, tmp_path: Path) -> None:
         assert "127.0.0.2" in client.get("/api/v1/inventory").json()["_meta"]["hostvars"]
         assert "commissaire_hosts" in client.get("/metrics").text
     assert not list(tmp_path.glob("*.db")), "nothing is kept in SQLite beside it"
+
+
+def test_two_watchers_never_take_the_same_host(database_url: str) -> None:
+    databases = [Database(database_url), Database(database_url)]
+    databases[0].migrate()
+    due = now() - timedelta(seconds=1)
+    with databases[0].write() as session:
+        hosts = (Host(address=f"10.9.0.{n}", status="active", next_check_at=due) for n in range(60))
+        session.add_all(hosts)
+    taken: list[str] = []
+
+    def take_all(database: Database) -> None:
+        while True:
+            with database.write() as session:
+                some = claim_due(session, 7)
+            if not some:
+                return
+            taken.extend(some)
+
+    threads = [threading.Thread(target=take_all, args=(database,)) for database in databases * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(taken) == sorted(f"10.9.0.{n}" for n in range(60))
+    with databases[0].write() as session:
+        record(session, {address: Outcome(failure="gone") for address in taken}, 1000)
+        assert claim(session, "cloud", 60)
+        assert not claim(session, "cloud", 60)
+        record_listing(session, "cloud", [], 300)
+    for database in databases:
+        database.close()
 
 
 def test_two_servers_never_claim_the_same_operation(database_url: str) -> None:
