@@ -16,6 +16,8 @@ from commissaire.app import create_app
 from commissaire.auth.httpbasicauth import hash_password
 from commissaire.records import Host, Secret
 from commissaire.secrets.errors import StoreUnavailable
+from commissaire.secrets.migration import count, migrate
+from commissaire.secrets.store import SecretStore
 from commissaire.services import Services
 from commissaire.settings import Settings
 
@@ -207,3 +209,26 @@ def test_whom_custodia_does_not_know_is_refused(client: TestClient, api_id: str,
     for method in ("GET", "PUT", "POST", "DELETE"):
         headers = {"CUSTODIA_AUTH_ID": api_id, "CUSTODIA_AUTH_KEY": key}
         assert client.request(method, "/api/v0/secrets/one/key", headers=headers).status_code == 403
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # httpcore forgets to close the socket
+def test_secrets_are_brought_to_custodia_and_back(services: Services, custodia: Custodia) -> None:
+    database, store = services.database, services.secrets
+    owners = [f"host/{number}" for number in range(5)]
+    with database.write() as session:
+        for owner in owners:
+            SecretStore(store.backends, "embedded").put(session, owner, "ssh_priv_key", f"key of {owner}")
+    before = len(custodia.names())
+    for to, at_custodia in (("custodia", 5), ("custodia", 5), ("embedded", 0)):
+        list(migrate(database, store, to))
+        assert count(database) == {to: 5}
+        assert len(custodia.names()) == before + at_custodia
+        with database.read() as session:
+            assert store.get_many(session, owners, "ssh_priv_key") == {owner: f"key of {owner}" for owner in owners}
+    custodia.stop()
+    try:
+        with pytest.raises(StoreUnavailable):
+            list(migrate(database, store, "custodia"))
+    finally:
+        custodia.start()
+    assert count(database) == {"embedded": 5}
