@@ -49,7 +49,11 @@ def test_a_plugin_is_found_by_its_short_and_its_long_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("keystone", {}, "there is no authentication plugin 'keystone'.*Commissaire has: httpbasicauth"),
+        (
+            "keystone",
+            {},
+            "there is no authentication plugin 'keystone'.*Commissaire has: httpauthclientcert, httpbasicauth, keyst",
+        ),
         ("commissaire_http.authentication.other", {}, "there is no authentication plugin"),
         ("json", {}, "PluginClass"),
         ("", {}, "there is no authentication plugin ''"),
