@@ -96,6 +96,13 @@ def test_every_path_told_of_is_there() -> None:
             assert (ROOT / path).exists() or NEW & set(re.split(r"[/.]", path)), f"{name}: {path}"
 
 
+def test_every_test_told_of_is_there() -> None:
+    told = [test for text in DOCUMENTS.values() for test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)]
+    assert len(told) > 40
+    for path, name in told:
+        assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path}::{name}"
+
+
 @pytest.mark.parametrize("words", commands_of("commctl"), ids=" ".join)
 def test_a_commctl_command_has_these_words(words: list[str]) -> None:
     command: Any = typer.main.get_command(app)
