@@ -71,6 +71,8 @@ def _plan_for(
 ) -> Plan:
     kind = KINDS[operation.kind]
     found = reach(session, store, [row.address for row in rows], directory)
+    for address, cluster in found.clusters.items():
+        found.hosts[address].update(kind.host_vars(*cluster))
     for row in rows:
         if row.state == OperationHostState.RUNNING and row.address in found.hosts:
             found.hosts[row.address].update(kind.interrupted_vars(operation))
