@@ -66,8 +66,8 @@ def test_a_package_that_breaks_fails_its_host_says_why_and_stops_the_operation(c
     first, second, third = canary.lab.hosts
     (second.root / "etc/canary-breaks").touch()
     shown = canary.ended(canary.operate("web", "upgrade"), 180)
-    assert shown["state"] == "failed"
-    assert shown["hosts"] == {**shown["hosts"], "finished": 1, "failed": 1, "not_started": 1}
+    assert shown["state"] == "failed", shown
+    assert shown["hosts"] == {**shown["hosts"], "finished": 1, "failed": 1, "not_started": 1}, shown["message"]
     assert "post-installation script subprocess returned error" in shown["message"]
     assert [debian.packages(host)["canary"] for host in (first, third)] == ["installed 2", "installed 1"]
     broken = canary.ask("GET", f"/api/v1/hosts/{second.address}").json()
