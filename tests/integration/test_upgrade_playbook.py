@@ -171,7 +171,7 @@ def test_a_lock_that_is_held_is_waited_for_and_a_longer_one_named(canary):
         outcome = run_playbook(canary, "upgrade", "--limit", "h1", lock_timeout_seconds=2)
     assert outcome.returncode == 2
     assert outcome.last("h1")["phase"] == "checking"
-    assert "Could not get lock /var/lib/dpkg/lock-frontend" in outcome.last("h1")["message"]
+    assert "Unable to acquire the dpkg frontend lock" in outcome.last("h1")["message"]
     with holder_of_the_lock(canary, host) as holder:
         release = threading.Timer(RELEASE_SECONDS, holder.stdin.close)
         release.start()
