@@ -1,7 +1,8 @@
 """Journal entries from ansible-runner's events: what a reader of the record needs, and no more.
 
 Of a result only the message, the checkpoint and what a failed command said are kept: never its invocation, so never an
-argument, and never a value behind `no_log`.
+argument, and never a value behind `no_log`. What is kept may come from a hostile host: it must break neither the pipe
+nor a database, and no host says how far it is; that is for the tasks of our own collection, which run on this side.
 """
 
 from __future__ import annotations
@@ -9,9 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
+
 from commissaire.event_type import EventType
 
 MESSAGE_LIMIT = 4000
+DATA_LIMIT_BYTES = 1 << 20
+_LARGEST_NUMBER = 2**63 - 1
+_OURS = "commissaire.fleet."
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _FAILURES = {
     "runner_on_failed": EventType.FAILED,
@@ -41,7 +47,7 @@ def entry_of(event: dict[str, Any]) -> dict[str, Any] | None:
     result = data.get("res")
     if not isinstance(result, dict):
         return None
-    if isinstance(result.get("checkpoint"), dict):
+    if isinstance(result.get("checkpoint"), dict) and str(data.get("resolved_action")).startswith(_OURS):
         return _checkpoint(event, result["checkpoint"])
     if kind in _FAILURES:
         return None if data.get("ignore_errors") else _entry(event, _FAILURES[kind], _failure(result))
@@ -58,7 +64,7 @@ def _entry(event: dict[str, Any], kind: EventType, message: str) -> dict[str, An
         "host": data.get("host"),
         "phase": None,
         "task": data.get("task"),
-        "message": message[:MESSAGE_LIMIT],
+        "message": _text(message)[:MESSAGE_LIMIT],
         "data": {},
         "state": None,
     }
@@ -68,8 +74,24 @@ def _checkpoint(event: dict[str, Any], checkpoint: dict[str, Any]) -> dict[str, 
     entry = _entry(event, EventType.CHECKPOINT, str(checkpoint.get("message") or ""))
     entry["phase"] = str(checkpoint.get("phase") or "")
     entry["state"] = checkpoint.get("state") or "running"
-    entry["data"] = checkpoint.get("data") or {}
+    data = _storable(checkpoint.get("data") or {})
+    entry["data"] = data if len(orjson.dumps(data)) <= DATA_LIMIT_BYTES else {}
     return entry
+
+
+def _storable(value: Any) -> Any:
+    """Return *value* as JSON and every database take it."""
+    if isinstance(value, dict):
+        return {_text(str(key)): _storable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-_LARGEST_NUMBER, min(value, _LARGEST_NUMBER))
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _failure(result: dict[str, Any]) -> str:
