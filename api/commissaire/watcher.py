@@ -7,6 +7,7 @@ import threading
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
 from commissaire.fleet.checks import anything_to_do, claim_due, record, release, schedule, spread_overdue
@@ -86,12 +87,13 @@ class Watcher:
         return len(addresses)
 
     def _check(self, addresses: list[str]) -> None:
+        begun = now()
         outcomes, words = self._checks.run(addresses)
         if self._stopping:  # what was killed on the way may look like a failure
             outcomes = {}
         left = set(addresses) - set(outcomes)
         with self._database.write() as session:
-            news = record(session, outcomes, self._interval)
+            news = record(session, outcomes, self._interval, begun)
             release(session, left)
             for host in news.to_bootstrap:
                 self._dispatcher.enqueue(session, request_bootstrap(session, host, _WATCHER))

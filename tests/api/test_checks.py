@@ -196,6 +196,24 @@ def test_a_restart_that_begins_during_a_check_keeps_its_hosts_status(
     assert (host(fleet).status, host(fleet).check_failures) == ("active", 1)
 
 
+def test_what_a_check_saw_before_a_restart_failed_does_not_take_the_host_back(
+    fleet: Fleet, watcher: Watcher, play: Play
+) -> None:
+    fleet.cluster("web")
+    fleet.host("10.0.0.1", cluster="web", ssh_priv_key=KEY)
+    fleet.set("10.0.0.1", next_check_at=now(), bootstrapped=True)
+
+    def restart() -> None:
+        operation_id = fleet.restart()
+        fleet.claim().write([checkpoint("10.0.0.1", "verifying", "failed", "is back, but degraded")])
+        fleet.end(operation_id, OperationState.FAILED)
+
+    play.meanwhile = restart
+    watcher.look()
+
+    assert (host(fleet).status, host(fleet).message) == ("failed", "restart: verifying: is back, but degraded")
+
+
 def test_checks_leave_no_operations(fleet: Fleet, watcher: Watcher) -> None:
     due(fleet)
     before = len(fleet.client.get("/api/v1/operations").json()["items"])

@@ -97,7 +97,7 @@ def test_bootstraps_and_checks_leave_the_sources_facts_alone(cloud: Cloud) -> No
     cloud.fleet.claim("bootstrap").write([checkpoint("10.0.0.1", "done", "finished", facts=FACTS)])
     cloud.fleet.end(1)
     with cloud.fleet.services.database.write() as session:
-        checks.record(session, {"10.0.0.1": Outcome(facts={**FACTS, "os_version": "13"})}, 1000)
+        checks.record(session, {"10.0.0.1": Outcome(facts={**FACTS, "os_version": "13"})}, 1000, now())
     shown = cloud.shown("10.0.0.1")
     assert (shown["status"], shown["os"], shown["cpus"], shown["memory_kb"]) == ("disassociated", "fedora", 4, 2048)
     assert shown["os_version"] == "13"

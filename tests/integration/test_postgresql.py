@@ -100,7 +100,7 @@ def test_two_watchers_never_take_the_same_host(database_url: str) -> None:
 
     assert sorted(taken) == sorted(f"10.9.0.{n}" for n in range(60))
     with databases[0].write() as session:
-        record(session, {address: Outcome(failure="gone") for address in taken}, 1000)
+        record(session, {address: Outcome(failure="gone") for address in taken}, 1000, now())
         assert claim(session, "cloud", 60)
         assert not claim(session, "cloud", 60)
         record_listing(session, "cloud", [], 300)

@@ -90,11 +90,11 @@ def request_check(session: Session, host: Host) -> None:
     session.add(host)
 
 
-def record(session: Session, outcomes: dict[str, Outcome], interval_seconds: float) -> News:
-    """Record what checks found. A host that an operation has taken meanwhile is left alone."""
+def record(session: Session, outcomes: dict[str, Outcome], interval_seconds: float, begun: datetime) -> News:
+    """Record what checks found that began at *begun*. A host that an operation has had since then is left alone."""
     news = News()
     hosts = select(Host).where(col(Host.address).in_(outcomes)).where(col(Host.status).in_(WATCHED))
-    busy = set(session.exec(select(Host.address).where(col(Host.address).in_(outcomes), _busy())))
+    busy = set(session.exec(select(Host.address).where(col(Host.address).in_(outcomes), _busy(begun))))
     for host in session.exec(hosts.with_for_update()).all():
         outcome = outcomes[host.address]
         host.next_check_at = _later(interval_seconds)
@@ -148,8 +148,10 @@ def _unscheduled() -> ColumnElement[bool]:
     return and_(col(Host.next_check_at).is_(None), col(Host.status).in_(WATCHED))
 
 
-def _busy() -> ColumnElement[bool]:
-    """Whether a host is part of an operation that has begun: it may be away on purpose."""
+def _busy(since: datetime | None = None) -> ColumnElement[bool]:
+    """Whether a host is part of an operation that has begun, or has ended *since*: it may be, or have been, away."""
     begun = and_(col(Operation.state).in_((OperationState.QUEUED, OperationState.RUNNING)), col(Operation.attempt) > 0)
+    if since is not None:
+        begun = or_(begun, col(Operation.finished_at) >= since)
     part = select(OperationHost.address).join(Operation, col(Operation.id) == col(OperationHost.operation_id))
     return col(Host.address).in_(part.where(begun))
