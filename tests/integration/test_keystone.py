@@ -32,7 +32,7 @@ PASSWORD, TOKEN = "keystonepasswordauth", "keystonetokenauth"
 
 @dataclass
 class Site:
-    """A Keystone with alice (operator in the project fleet), bob (no role) and another alice in the domain other."""
+    """A Keystone with alice (operator in project fleet), bob (operator in another), another alice in domain other."""
 
     keystone: Keystone
     options: dict[str, Any]
@@ -67,10 +67,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         project = made.make("project", name="fleet", domain_id="default")
         operator = made.make("role", name="fleet-operator")
         alice = made.make("user", name="alice", password="pass:wörd", domain_id="default")
-        made.make("user", name="bob", password="secret", domain_id="default")
+        bob = made.make("user", name="bob", password="secret", domain_id="default")
         other = made.make("domain", name="other")
         made.make("user", name="alice", password="of the other", domain_id=other)
         made.grant(operator, alice, project)
+        made.grant(operator, bob, made.make("project", name="bobs", domain_id="default"))
         yield Site(made, {"url": made.url, "certificate_authority": str(authority.path)})
 
 
@@ -99,10 +100,20 @@ def test_with_a_project_its_roles_are_groups_and_who_has_none_is_refused(site: S
 
 def test_a_token_is_validated(site: Site) -> None:
     scoped = site.keystone.token("alice", "pass:wörd", project="fleet")
-    assert site.token(scoped) == User("alice", Role.ADMINISTRATOR, frozenset({"fleet-operator"}))
+    assert site.token(scoped, project="fleet") == User("alice", Role.ADMINISTRATOR, frozenset({"fleet-operator"}))
     assert site.token(site.keystone.token("bob", "secret"), role="viewer") == User("bob", Role.VIEWER)
     for wrong in ("", "nonsense", scoped[:-4], "ä", "x" * 5000):
         assert site.token(wrong) is None
+
+
+def test_a_role_in_another_project_gives_nothing_here(site: Site) -> None:
+    own = site.keystone.token("bob", "secret", project="bobs")
+    unscoped = site.keystone.token("bob", "secret")
+    roles = {"group:fleet-operator": "operator"}
+    assert site.token(own, roles=roles) == User("bob", Role.VIEWER)
+    assert site.token(own, project="fleet", roles=roles) is None
+    assert site.token(unscoped, project="fleet", roles=roles) is None
+    assert site.token(own, project="bobs", roles=roles) == User("bob", Role.OPERATOR, frozenset({"fleet-operator"}))
 
 
 def test_a_user_of_another_domain_is_told_from_one_of_the_same_name(site: Site) -> None:

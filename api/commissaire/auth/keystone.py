@@ -39,29 +39,34 @@ class Keystone:
         auth: dict[str, Any] = {"identity": identity}
         if project is not None:
             auth["scope"] = {"project": {"name": project, **in_domain}}
-        return self._ask("POST", domain, json={"auth": auth})
+        return self._ask("POST", domain, project, json={"auth": auth})
 
-    def of_token(self, token: str, domain: str) -> Identity | None:
-        """Return whose token it is; the groups are the roles in the project that it is for."""
-        return self._ask("GET", domain, headers={"X-Auth-Token": token, "X-Subject-Token": token})
+    def of_token(self, token: str, domain: str, project: str | None) -> Identity | None:
+        """Return whose token it is; with *project* it must be for that one, and the groups are the roles there."""
+        return self._ask("GET", domain, project, headers={"X-Auth-Token": token, "X-Subject-Token": token})
 
-    def _ask(self, method: str, domain: str, **request: Any) -> Identity | None:
+    def _ask(self, method: str, domain: str, project: str | None, **request: Any) -> Identity | None:
         try:
             answer = self._client.request(method, self._url, params={"nocatalog": ""}, **request)
         except httpx.HTTPError as error:
             log.error("keystone_does_not_answer", url=self._url, error=str(error) or type(error).__name__)
             return None
         if answer.is_success:
-            return self._identity(answer, domain)
+            return self._identity(answer, domain, project)
         if answer.status_code not in _REFUSALS or "error" not in answer.text:
             log.error("keystone_answers_strangely", url=self._url, status=answer.status_code)
         return None
 
-    def _identity(self, answer: httpx.Response, domain: str) -> Identity | None:
+    def _identity(self, answer: httpx.Response, domain: str, project: str | None) -> Identity | None:
         try:
             token = answer.json()["token"]
             name, home = token["user"]["name"], token["user"]["domain"]["name"]
-            groups = frozenset(role["name"] for role in token.get("roles", ()))
+            groups: frozenset[str] = frozenset()
+            if project is not None:  # roles in any other one say nothing: everybody may be an admin of something
+                scope = token.get("project")
+                if scope is None or (scope["name"], scope["domain"]["name"]) != (project, domain):
+                    return None
+                groups = frozenset(role["name"] for role in token["roles"])
         except (ValueError, KeyError, TypeError):
             log.error("keystone_answers_strangely", url=self._url, status=answer.status_code)
             return None

@@ -7,20 +7,26 @@ from commissaire.auth.plugin import Identity, SignIn
 
 
 class KeystoneTokenAuth:
-    """Users of Keystone; those of other domains than *domain* are called NAME@DOMAIN. The token's roles are groups."""
+    """Users of Keystone; those of other domains than *domain* are called NAME@DOMAIN.
+
+    With *project*, one of *domain*, their tokens must be for it, and their roles in it are groups.
+    """
 
     cacheable = True
     warn_of_default_role = True
     security = {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}  # noqa: RUF012  never changed
 
-    def __init__(self, url: str, domain: str = "Default", certificate_authority: str | None = None) -> None:
+    def __init__(
+        self, url: str, domain: str = "Default", project: str | None = None, certificate_authority: str | None = None
+    ) -> None:
         self._keystone = Keystone(url, certificate_authority)
         self._domain = domain
+        self._project = project
 
     def authenticate(self, sign_in: SignIn) -> Identity | None:
         """See `Authenticator.authenticate`."""
         token = sign_in.headers.get("x-auth-token", "")
-        return self._keystone.of_token(token, self._domain) if token and token.isascii() else None
+        return self._keystone.of_token(token, self._domain, self._project) if token and token.isascii() else None
 
 
 PluginClass = KeystoneTokenAuth
