@@ -20,6 +20,8 @@ WAITING_AT_MOST = 4
 _FIRST_SECONDS = 0.25
 _FORGOTTEN_AFTER_SECONDS = 900
 _SIZE = 20_000
+_LONGEST_NAME = 100
+"""Characters of a name that are remembered: headers may have tens of kilobytes."""
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Throttle:
     def refusal(self, client: str, user: str) -> Iterator[float]:
         """Count a refusal; the answer is to wait inside for the seconds that this yields."""
         by_client = self._count("client", _network(client))
-        by_user = self._count("user", user) if user else by_client
+        by_user = self._count("user", user[:_LONGEST_NAME]) if user else by_client
         by_client.waiting += 1
         try:
             yield self._delay(max(by_client.count, by_user.count))

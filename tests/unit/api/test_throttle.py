@@ -91,3 +91,9 @@ def test_names_made_up_do_not_fill_the_memory_or_hide_who_makes_them_up(monkeypa
     delays = [refuse(made, user=f"user{number}") for number in range(500)]
     assert len(made._guesses) == 50
     assert delays[-1] == 5.0
+
+
+def test_long_names_do_not_fill_the_memory() -> None:
+    made = Throttle(5)
+    refuse(made, user="x" * 60_000)
+    assert max(len(name) for _, name in made._guesses) <= 100
