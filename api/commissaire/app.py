@@ -40,6 +40,7 @@ from commissaire.routes.v0 import clusters, container_managers, hosts, networks,
 from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import audit, inventory, operations, sources, stream
 from commissaire.routes.v1 import hosts as hosts_v1
+from commissaire.routes.v1.query import check_query
 from commissaire.secrets.factory import key_file, open_store, open_tree
 from commissaire.secrets.rotation import finish_rotation
 from commissaire.services import Services
@@ -94,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(check_role)],
+        dependencies=[Depends(check_role), Depends(check_query)],
     )
     app.state.settings = settings
     app.state.database = database

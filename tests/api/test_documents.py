@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import KEY, Fleet
+from commissaire.secrets.api_keys import create_api_key
 from commissaire.server import _parser
 from commissaire.settings import ENVIRONMENT_PREFIX, Settings
 
@@ -23,7 +24,7 @@ ROUTES = {
     for method, path, codes in re.findall(r"^\| `([A-Z]+) (/[^`]*)` \| ([\d ]+) \|", REST, re.MULTILINE)
 }
 EXAMPLES = [line.removeprefix("$ $CURL ") for line in REST.splitlines() if line.startswith("$ $CURL ")]
-SETTINGS = dict(re.findall(r"^\| `([a-z_]+)` \| (`--.*) \|$", SERVER, re.MULTILINE))
+SETTINGS = dict(re.findall(r"^\| `([a-z_]+)` \| (.*`COMMISSAIRE_.*) \|$", SERVER, re.MULTILINE))
 EVERYWHERE = {"401", "403", "413", "429", "500", "503"}
 """Codes that the page tells once, for all routes."""
 
@@ -51,11 +52,11 @@ def parse(example: str) -> tuple[str, str, dict[str, str], str | None]:
     parser.add_argument("-X", dest="method")
     parser.add_argument("-d", dest="data")
     parser.add_argument("--json")
-    parser.add_argument("-H", dest="header")
+    parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-N", action="store_true")
     parser.add_argument("url")
     options = parser.parse_args(shlex.split(re.sub(r"\$\(base64[^)]*\)", KEY, example)))
-    headers = dict([options.header.split(": ")]) if options.header else {}
+    headers = dict(header.split(": ") for header in options.headers)
     if options.json:
         headers["Content-Type"] = "application/json"
     body = options.json or options.data
@@ -64,8 +65,10 @@ def parse(example: str) -> tuple[str, str, dict[str, str], str | None]:
 
 def test_every_route_has_an_example_and_every_example_works(fleet: Fleet) -> None:
     unseen = set(ROUTES)
+    with fleet.services.database.write() as session:
+        key = create_api_key(session, "robot")
     for example in EXAMPLES:
-        method, target, headers, body = parse(example)
+        method, target, headers, body = parse(example.replace("ROBOTS_KEY", key))
         if target.endswith("/check"):
             fleet.set("10.0.0.1", status="active")
         answer = fleet.client.request(method, target, headers=headers, content=body)
@@ -78,7 +81,8 @@ def test_every_route_has_an_example_and_every_example_works(fleet: Fleet) -> Non
 
 
 def _fits(route: str, path: str) -> bool:
-    return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route)), path) is not None
+    pattern = re.escape(route).replace(r"\{path\}", ".+")  # the only one that may hold slashes
+    return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", pattern), path) is not None
 
 
 def test_every_setting_is_documented_with_its_option_and_variable() -> None:

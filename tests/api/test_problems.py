@@ -207,3 +207,11 @@ def test_every_path_answers_with_and_without_one_slash_at_its_end(client: TestCl
     for slash in ("", "/"):
         assert client.get(path + slash, follow_redirects=False).status_code == 200
     assert client.get(path + "//", follow_redirects=False).status_code == 404
+
+
+def test_a_query_parameter_that_is_not_there_is_refused_under_v1(client: TestClient) -> None:
+    for path in ("/api/v1/hosts?clutser=web", "/api/v1/operations?limit=1&=", "/api/v1/hosts?_=1"):
+        answer = client.get(path)
+        assert (answer.status_code, "there is no query parameter" in answer.json()["detail"]) == (400, True), path
+    assert client.get("/api/v1/hosts?limit=1&after=").status_code == 200
+    assert client.get("/api/v0/hosts?clutser=web").status_code == 200
