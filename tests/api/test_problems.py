@@ -86,6 +86,17 @@ def test_a_body_that_is_no_object_or_holds_what_it_must_not_is_a_bad_request(
     check(client.put(path, content=body, headers={"Content-Type": "application/json"}), 400)
 
 
+@pytest.mark.parametrize("content", [b"null", b"[]", b"5", b"{", b"\xff", b"[" * 100_000])
+def test_where_none_is_needed_a_body_is_an_object_all_the_same(fleet: Fleet, content: bytes) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    member = "/api/v0/cluster/web/hosts/10.0.0.1"
+    for method, path in (("PUT", member), ("DELETE", member), ("DELETE", "/api/v0/host/10.0.0.1"),
+                         ("DELETE", "/api/v0/cluster/web"), ("DELETE", "/api/v0/network/web"),
+                         ("DELETE", "/api/v0/containermanager/web")):  # fmt: skip
+        check(fleet.client.request(method, path, content=content), 400)
+    assert fleet.client.get("/api/v0/cluster/web/hosts").json() == ["10.0.0.1"]
+
+
 @pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "x; y=\xff"])
 def test_under_v0_a_body_is_json_whatever_its_type_says(client: TestClient, content_type: str | None) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type.encode("latin-1")}

@@ -66,6 +66,11 @@ def test_a_missing_host_is_not_deleted(client: TestClient) -> None:
         ({}, {"ssh_priv_key": KEY}, 409),
         ({"cluster": "web"}, {"cluster": "web"}, 201),
         ({"cluster": "web"}, {}, 201),
+        ({"remote_user": "fleet"}, {}, 201),
+        ({"remote_user": "fleet"}, {"remote_user": "fleet"}, 201),
+        ({"remote_user": "fleet"}, {"remote_user": "root"}, 409),
+        ({}, {"remote_user": "root"}, 201),
+        ({}, {"remote_user": "fleet"}, 409),
         ({"cluster": "web"}, {"cluster": "db"}, 409),
         ({}, {"cluster": "db"}, 409),
         ({}, {"cluster": "none"}, 409),
@@ -201,6 +206,13 @@ def test_the_address_of_a_caller_on_a_socket_for_both_families(fleet: Fleet, cal
 
 def test_a_host_that_calls_may_name_its_address(client: TestClient) -> None:
     assert client.put("/api/v0/host", json={"address": "10.0.0.1"}).json() == NEW
+
+
+def test_an_empty_address_is_none_and_a_bad_one_is_the_bodys_fault(client: TestClient) -> None:
+    assert client.put("/api/v0/host", json={"address": ""}).json()["address"] == "10.9.9.9"
+    refused = client.put("/api/v0/host", json={"address": "a b"})
+    assert refused.status_code == 400
+    assert "'a b' is neither an IP address nor a host name" in refused.json()["detail"]
 
 
 def test_the_host_key_and_the_user_given_are_kept(fleet: Fleet) -> None:

@@ -103,6 +103,7 @@ def test_a_second_put_gives_the_operation_that_runs(fleet: Fleet, kind: str, cla
     assert (first.status_code, second.status_code) == (201, 200)
     assert second.headers["Location"] == first.headers["Location"]
     assert second.json()["name"] == "web"
+    assert second.json()["started_at"] == first.json()["started_at"]
 
 
 @pytest.mark.parametrize("other", KINDS)
@@ -197,6 +198,14 @@ def test_limits_that_are_none_are_refused(fleet: Fleet, body: dict[str, Any]) ->
     assert answer.status_code == 400
     assert next(iter(body)) in answer.text
     assert fleet.client.get("/api/v0/cluster/web/restart").status_code == 404
+
+
+@each_kind
+def test_a_body_may_repeat_the_clusters_name_and_no_other(client: TestClient, kind: str) -> None:
+    client.put("/api/v0/cluster/web")
+    assert client.put(path(kind), json={**KINDS[kind][1], "name": "db"}).status_code == 400
+    assert client.get(path(kind)).status_code == 404
+    assert client.put(path(kind), json={**KINDS[kind][1], "name": "web"}).status_code == 201
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def check_name(name: str) -> str:
 def check_address(address: str) -> str:
     """Return an IP address in its canonical form, or a host name in lower case: one host has one address.
 
+    `::ffff:10.0.0.1` is 10.0.0.1: so an IPv4 client of a socket that takes both is called.
+
     A name that ends in a number is none: resolvers take `1.2.3` and `2130706433` for IPv4 addresses.
 
     Raises:
@@ -41,12 +43,20 @@ def check_address(address: str) -> str:
         ip = ipaddress.ip_address(address)
         zone = getattr(ip, "scope_id", None)
         if zone is None or _ZONE.fullmatch(zone):  # ipaddress takes anything for a zone, newlines too
-            return str(ip)
+            return str(getattr(ip, "ipv4_mapped", None) or ip)
     except ValueError:
         name = address.lower() if address.isascii() else ""
         if len(name) <= 253 and _HOST_NAME.fullmatch(name) and not _NUMBERS.fullmatch(name):
             return name
     raise NotFound(f"{address!r} is neither an IP address nor a host name")
+
+
+def canonical_address(address: str) -> str:
+    """Return *address* as `check_address` does, and unchanged when it is none: to compare it with those there are."""
+    try:
+        return check_address(address)
+    except NotFound:
+        return address
 
 
 def check_user(user: object) -> str:

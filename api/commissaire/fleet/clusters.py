@@ -120,18 +120,27 @@ def unjoin(session: Session, cluster: Cluster, host: Host) -> None:
         _leave(session, host)
 
 
-def replace_members(session: Session, cluster: Cluster, old: list[str], new: list[Host]) -> None:
-    """Make *new* the members of *cluster*, if *old* are the members it has: a comparison of sets.
+def check_members(session: Session, cluster: Cluster, old: set[str]) -> None:
+    """Compare the members of *cluster* with what a client takes for them.
 
     Raises:
-        Conflict: *old* are not the present members, or a new one is in another cluster.
+        Conflict: they are others.
+    """
+    present = {host.address for host in members(session, cluster)}
+    if old != present:
+        raise Conflict(
+            f"the members of cluster {cluster.name} are {sorted(present)}, not {sorted(old)}; read them again"
+        )
+
+
+def replace_members(session: Session, cluster: Cluster, new: list[Host]) -> None:
+    """Make *new* the members of *cluster*.
+
+    Raises:
+        Conflict: a new one is in another cluster.
         NotReady: a new one is neither active nor disassociated.
     """
     present = {host.address: host for host in members(session, cluster)}
-    if set(old) != set(present):
-        raise Conflict(
-            f"the members of cluster {cluster.name} are {sorted(present)}, not {sorted(set(old))}; read them again"
-        )
     wanted = {host.address for host in new}
     for host in new:
         join(session, cluster, host)

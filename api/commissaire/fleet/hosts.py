@@ -24,11 +24,14 @@ from commissaire.secrets.store import SecretStore
 
 @dataclass(frozen=True)
 class HostRequest:
-    """What a client says of a host; checked already. `ssh_priv_key` is base64, None is as good as none."""
+    """What a client says of a host; checked already. `ssh_priv_key` is base64, None is as good as none.
+
+    Without a `remote_user` a new host gets root, and one that is recorded keeps its own.
+    """
 
     address: str
     ssh_priv_key: str | None
-    remote_user: str
+    remote_user: str | None
     cluster: str | None
     source: str
     host_key: str | None
@@ -62,7 +65,7 @@ def put_host(session: Session, store: SecretStore, wanted: HostRequest) -> tuple
     """Record a host; return it and whether it is new. The same request again changes nothing; another source does.
 
     Raises:
-        Conflict: it is recorded with another key or cluster, or the cluster does not exist.
+        Conflict: it is recorded with another key, user or cluster, or the cluster does not exist.
     """
     cluster = _cluster(session, wanted.cluster)
     host = session.exec(select(Host).where(Host.address == wanted.address)).first()
@@ -74,7 +77,7 @@ def put_host(session: Session, store: SecretStore, wanted: HostRequest) -> tuple
         return host, False
     host = Host(
         address=wanted.address,
-        remote_user=wanted.remote_user,
+        remote_user=wanted.remote_user or "root",
         cluster_id=cluster.id if cluster else None,
         source=wanted.source,
         host_key=wanted.host_key,
@@ -134,6 +137,10 @@ def _check_same(session: Session, store: SecretStore, host: Host, wanted: HostRe
     if not hmac.compare_digest(recorded.encode(), (wanted.ssh_priv_key or "").encode()):
         raise Conflict(
             f"host {host.address} is recorded with another ssh_priv_key; delete it first to give it a new one"
+        )
+    if wanted.remote_user not in (None, host.remote_user):
+        raise Conflict(
+            f"host {host.address} is recorded with remote_user {host.remote_user}; delete it first to give it another"
         )
     if cluster is not None and host.cluster_id != cluster.id:
         raise Conflict(

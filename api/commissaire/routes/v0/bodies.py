@@ -40,6 +40,7 @@ class ClusterWanted(BaseModel):
 class MembersWanted(BaseModel):
     """PUT of a cluster's members: a comparison of sets."""
 
+    name: Text | None = None
     old: list[Text]
     new: list[Text]
 
@@ -93,6 +94,7 @@ class ContainerManagerShown(BaseModel):
 class RollingWanted(BaseModel):
     """PUT of a restart or upgrade. Commissaire 0.0.6 had no body; both limits may be left out."""
 
+    name: Text | None = None
     max_unavailable: StrictInt | StrictStr | None = Field(
         None, description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."
     )
@@ -102,7 +104,7 @@ class RollingWanted(BaseModel):
 
     def parameters(self) -> dict[str, Any]:
         """Return what was given."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump(exclude_none=True, exclude={"name"})
 
 
 class DeployWanted(RollingWanted):
@@ -204,7 +206,7 @@ class RollingShown(BaseModel):
     name: str
     status: str
     in_process: list[HostShown]
-    started_at: str | None
+    started_at: str
     finished_at: str | None
 
     @classmethod
@@ -216,7 +218,7 @@ class RollingShown(BaseModel):
                 "status": _STATUS[OperationState(operation.state)],
                 "version": operation.parameters.get("version"),
                 "in_process": in_process,
-                "started_at": naive_iso(operation.started_at or operation.created_at),
+                "started_at": naive_iso(operation.created_at),  # it tells operations apart, so it must not move
                 "finished_at": naive_iso(operation.finished_at),
                 **others,
             }

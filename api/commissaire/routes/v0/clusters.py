@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from sqlmodel import Session
 
 from commissaire.fleet import clusters
-from commissaire.fleet.addresses import check_address, check_name
+from commissaire.fleet.addresses import canonical_address, check_address, check_name
 from commissaire.fleet.errors import NotFound
 from commissaire.fleet.hosts import get_host
 from commissaire.problems import responses
@@ -51,7 +51,7 @@ def put_cluster(name: str, parts: Parts, body: ClusterWanted | None = None) -> C
         return ClusterBrief.of(cluster, _show(session, cluster).status)
 
 
-@router.delete("/cluster/{name}", responses=responses(404, 409))
+@router.delete("/cluster/{name}", responses=responses(400, 404, 409))
 def delete_cluster(name: str, parts: Parts) -> list[str]:
     """Delete a cluster. Its hosts stay, in no cluster."""
     with parts.database.write() as session:
@@ -68,11 +68,13 @@ def list_members(name: str, parts: Parts) -> list[str]:
 
 @router.put("/cluster/{name}/hosts", responses=responses(400, 404, 405, 409))
 def replace_members(name: str, body: MembersWanted, parts: Parts) -> ClusterMembers:
-    """Replace the members, if `old` are the present ones."""
+    """Replace the members, if `old` are the present ones: that is compared before `new` is looked at."""
+    check_repeated("name", body.name, name)
     with parts.database.write() as session:
         cluster = clusters.get_cluster(session, check_name(name))
+        clusters.check_members(session, cluster, {canonical_address(address) for address in body.old})
         new = [get_host(session, check_address(address)) for address in dict.fromkeys(body.new)]
-        clusters.replace_members(session, cluster, [check_address(address) for address in body.old], new)
+        clusters.replace_members(session, cluster, new)
         session.flush()
         shown = _show(session, cluster)
         return ClusterMembers(**shown.model_dump(exclude={"hosts"}))
@@ -89,7 +91,7 @@ def get_member(name: str, address: str, parts: Parts) -> list[str]:
         return [host.address]
 
 
-@router.put("/cluster/{name}/hosts/{address}", responses=responses(404, 405, 409))
+@router.put("/cluster/{name}/hosts/{address}", responses=responses(400, 404, 405, 409))
 def join(name: str, address: str, parts: Parts) -> list[str]:
     """Make a host a member."""
     with parts.database.write() as session:
@@ -99,7 +101,7 @@ def join(name: str, address: str, parts: Parts) -> list[str]:
         return [host.address]
 
 
-@router.delete("/cluster/{name}/hosts/{address}", responses=responses(404))
+@router.delete("/cluster/{name}/hosts/{address}", responses=responses(400, 404))
 def unjoin(name: str, address: str, parts: Parts) -> list[str]:
     """Take a host out of the cluster; also right when it is no member."""
     with parts.database.write() as session:

@@ -40,7 +40,7 @@ def put_container_manager(name: str, parts: Parts, body: ContainerManagerWanted 
         return ContainerManagerShown.of(manager)
 
 
-@router.delete("/containermanager/{name}", responses=responses(404, 409))
+@router.delete("/containermanager/{name}", responses=responses(400, 404, 409))
 def delete_container_manager(name: str, parts: Parts) -> list[str]:
     """Delete a container manager and its secrets; also right when there is none."""
     with parts.database.write() as session:

@@ -10,9 +10,9 @@ from sqlmodel import Session
 from commissaire.auth.role import Role
 from commissaire.clock import naive_iso
 from commissaire.fleet import hosts
-from commissaire.fleet.addresses import check_address, check_host_key, check_user
+from commissaire.fleet.addresses import canonical_address, check_address, check_host_key, check_user
 from commissaire.fleet.container_managers import revealed_options
-from commissaire.fleet.errors import NotFound
+from commissaire.fleet.errors import Invalid, NotFound
 from commissaire.fleet.hosts import HostRequest
 from commissaire.fleet.keys import SSH_KEY_FIELD, check_encoded_key, secret_owner
 from commissaire.fleet.operations import request_bootstrap
@@ -68,14 +68,19 @@ def put_host(address: str, parts: Parts, asker: Asker, body: HostWanted | None =
     return _put(_checked(address, body or HostWanted()), parts, asker)
 
 
-@router.put("/host", status_code=201, openapi_extra={"x-role": Role.REGISTRAR}, responses=responses(400, 404, 409))
+@router.put("/host", status_code=201, openapi_extra={"x-role": Role.REGISTRAR}, responses=responses(400, 409))
 def put_calling_host(request: Request, parts: Parts, asker: Asker, body: HostWanted | None = None) -> HostShown:
     """Record the host that sends this request, for its boot script; `address` in the body names another one."""
     wanted = body or HostWanted()
-    return _put(_checked(wanted.address or _caller(request), wanted), parts, asker)
+    wanted.address = wanted.address or (request.client.host if request.client else "")
+    try:
+        checked = _checked(wanted.address, wanted)
+    except NotFound as error:  # the body is wrong then: this URL has no address
+        raise Invalid(f"address {error}") from error
+    return _put(checked, parts, asker)
 
 
-@router.delete("/host/{address}", responses=responses(404, 409))
+@router.delete("/host/{address}", responses=responses(400, 404, 409))
 def delete_host(address: str, parts: Parts) -> list[str]:
     """Forget a host, its key and its membership."""
     with parts.database.write() as session:
@@ -132,26 +137,14 @@ def _put(wanted: HostRequest, parts: Parts, asker: Asker) -> HostShown:
         return HostShown.of(host)
 
 
-def _caller(request: Request) -> str:
-    """Return the client's address; an IPv4 client of a socket that takes both comes as `::ffff:10.0.0.1`."""
-    return request.client.host.removeprefix("::ffff:") if request.client else ""
-
-
 def _checked(in_url: str, wanted: HostWanted) -> HostRequest:
     address = check_address(in_url)
-    check_repeated("address", wanted.address and _canonical(wanted.address), address)
+    check_repeated("address", wanted.address and canonical_address(wanted.address), address)
     return HostRequest(
         address=address,
         ssh_priv_key=None if wanted.ssh_priv_key is None else check_encoded_key(wanted.ssh_priv_key),
-        remote_user=check_user(wanted.remote_user or "root"),
+        remote_user=check_user(wanted.remote_user) if wanted.remote_user else None,
         cluster=wanted.cluster,
         source=wanted.source or "",
         host_key=None if wanted.ssh_host_key is None else check_host_key(wanted.ssh_host_key),
     )
-
-
-def _canonical(address: str) -> str:
-    try:
-        return check_address(address)
-    except NotFound:
-        return address

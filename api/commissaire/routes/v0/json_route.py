@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,15 +11,20 @@ from fastapi.routing import APIRoute
 
 from commissaire.fleet.errors import Invalid
 
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
 
 class JsonRoute(APIRoute):
-    """Reads every body as JSON, whatever its Content-Type says, and refuses `null`, which FastAPI takes for no body."""
+    """Reads every body as JSON, whatever its Content-Type says, and refuses `null`, which FastAPI takes for no body.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    Routes that need no body take any JSON object: commctl sends `{}` with every PUT and DELETE.
+    """
+
+    def get_route_handler(self) -> _Handler:
         """See `APIRoute.get_route_handler`."""
         handle = super().get_route_handler()
         if self.body_field is None:
-            return handle
+            return handle if self.methods == {"GET"} else _checking(handle)
 
         async def handle_json(request: Request) -> Response:
             others = [header for header in request.scope["headers"] if header[0] != b"content-type"]
@@ -28,3 +34,17 @@ class JsonRoute(APIRoute):
             return await handle(request)
 
         return handle_json
+
+
+def _checking(handle: _Handler) -> _Handler:
+    async def check_and_handle(request: Request) -> Response:
+        body = await request.body()
+        try:
+            document = json.loads(body) if body else {}
+        except (ValueError, RecursionError) as error:
+            raise Invalid(f"the body is no JSON: {error}; this route needs none") from error
+        if not isinstance(document, dict):
+            raise Invalid("the body must be a JSON object; this route needs none")
+        return await handle(request)
+
+    return check_and_handle

@@ -37,7 +37,7 @@ def put_network(name: str, parts: Parts, body: NetworkWanted | None = None) -> N
         return NetworkShown.of(networks.put_network(session, check_name(name), wanted.type, wanted.options))
 
 
-@router.delete("/network/{name}", responses=responses(404, 409))
+@router.delete("/network/{name}", responses=responses(400, 404, 409))
 def delete_network(name: str, parts: Parts) -> list[str]:
     """Delete a network; also right when there is none."""
     with parts.database.write() as session:

@@ -24,6 +24,7 @@ from commissaire.routes.v0.bodies import (
     RollingShown,
     RollingWanted,
     UpgradeShown,
+    check_repeated,
 )
 from commissaire.routes.v0.json_route import JsonRoute
 from commissaire.services import Asker, Parts
@@ -85,7 +86,7 @@ def _newest(kind: OperationKind, shown: type[_Shown], name: str, parts: Parts, r
     with parts.database.read() as session:
         operation = latest_of_cluster(session, check_name(name), kind)
         if operation is None:
-            raise NotFound(f"cluster {name} was never {KINDS[kind].done}; PUT starts a {kind}")
+            raise NotFound(f"cluster {name} was never {KINDS[kind].done}; PUT to the same path starts it")
         return _show(session, operation, shown, response)
 
 
@@ -99,6 +100,7 @@ def _start(
     response: Response,
 ) -> _Shown:
     wanted = body or RollingWanted()
+    check_repeated("name", wanted.name, name)
     with parts.database.write() as session:
         cluster = get_cluster(session, check_name(name))
         operation, new = request_rolling(session, kind, cluster, wanted.parameters(), asker)
