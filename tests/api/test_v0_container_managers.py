@@ -99,6 +99,7 @@ def test_one_that_a_cluster_uses_stays(client: TestClient) -> None:
         {"options": {"token": "********"}},
         {"options": {"server_url": "ftp://example.com"}},
         {"options": {"server_url": "https://"}},
+        {"options": {"server_url": "https://admin:bbb@example.com"}},
         {"options": {"server_url": "https://example.com:99999"}},
         {"options": {"apiserver": 5}},
         {"options": {"certificate_path": "/a"}},

@@ -75,6 +75,7 @@ def test_the_default_network_and_one_that_is_in_use_stay(fleet: Fleet) -> None:
         {"type": "flanneld_service", "options": {"address": 8080}},
         {"options": {"server_url": "http://h:1 x"}},
         {"options": {"server_url": ["http://h:1", 5]}},
+        {"options": {"server_url": ["http://h:1", "http://root:secret@h:1"]}},
         {"options": {"prefix": "{{lookup('pipe','id')}}"}},
         {"options": {"certificate_path": "/etc/shadow"}},
         {"options": {"certificate_path": "/etc/commissaire/../shadow"}},

@@ -100,6 +100,8 @@ def check_container_manager(kind: str, options: dict[str, Any]) -> None:
         if key in options and not (isinstance(options[key], str) and options[key]):
             raise Invalid(f"option {key} must be a string that is not empty")
     for key in _URL_OPTIONS:
+        if key in options and "@" in options[key]:
+            raise Invalid(f"option {key} is shown to everybody who may read; user and password don't belong there")
         if key in options and not _is_url(options[key]):
             raise Invalid(f"option {key} must be a URL such as https://HOST:6443, not {options[key]!r}")
     if ("certificate_path" in options) != ("certificate_key_path" in options):

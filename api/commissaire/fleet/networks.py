@@ -82,6 +82,8 @@ def check_network(kind: str, options: dict[str, Any]) -> None:
         for value in options[name] if name == "server_url" and isinstance(options[name], list) else [options[name]]:
             if not isinstance(value, str) or not _PLAIN.fullmatch(value):
                 raise Invalid(f"option {name} must be plain text without blanks and templates, not {value!r}")
+            if "://" in value and "@" in value:
+                raise Invalid(f"option {name} is shown to everybody who may read; user and password don't belong there")
     for name in sorted(_FILE_OPTIONS & options.keys()):
         if ".." in options[name] or not options[name].startswith(CERTIFICATE_FOLDER):
             raise Invalid(f"option {name} must name a file of the server below {CERTIFICATE_FOLDER}")
