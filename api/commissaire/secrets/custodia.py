@@ -14,6 +14,7 @@ from commissaire.records import Secret
 from commissaire.secrets.backend import Opened
 from commissaire.secrets.errors import SecretError, StoreUnavailable
 from commissaire.secrets.reference import is_unused, new_reference
+from commissaire.secrets.silence import Silence
 
 _AT_ONCE = 4
 """Custodia forks for each request, and lets five wait."""
@@ -25,6 +26,7 @@ class CustodiaClient:
 
     def __init__(self, socket_path: Path) -> None:
         self._socket_path = socket_path
+        self._silence = Silence()
         limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=0)
         self._client = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(socket_path), retries=2, limits=limits),
@@ -38,11 +40,14 @@ class CustodiaClient:
         Raises:
             StoreUnavailable: it does not answer, or answers that it failed.
         """
+        self._silence.check(f"Custodia on {self._socket_path}")
         headers = {"CUSTODIA_AUTH_ID": api_id, "CUSTODIA_AUTH_KEY": key, "CUSTODIA_KEY_ID": key}
         url = f"/secrets/{quote(api_id, safe='')}/{path}"
         try:
             answer = self._client.request(method, url, headers=headers, json=json)
         except httpx.HTTPError as error:
+            if isinstance(error, (httpx.ConnectTimeout, httpx.ReadTimeout)):
+                self._silence.note()
             why = str(error) or type(error).__name__
             raise StoreUnavailable(
                 f"Custodia does not answer on {self._socket_path}: {why}; see that it runs and that the server may "

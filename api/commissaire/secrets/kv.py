@@ -17,6 +17,7 @@ from commissaire.secrets.backend import Opened
 from commissaire.secrets.errors import SecretError, StoreUnavailable
 from commissaire.secrets.reference import is_unused, new_reference
 from commissaire.secrets.settings import SecretSettings
+from commissaire.secrets.silence import Silence
 
 _AT_ONCE = 16
 _TIMEOUT_SECONDS = 5
@@ -33,6 +34,7 @@ class KvBackend:
 
     def __init__(self, settings: SecretSettings) -> None:
         self._settings = settings
+        self._silence = Silence()
         session = requests.Session()
         session.trust_env = False  # else REQUESTS_CA_BUNDLE or ~/.netrc would have a say
         for scheme in ("https://", "http://"):
@@ -107,7 +109,8 @@ class KvBackend:
             InvalidPath: there is no such path.
             StoreUnavailable: any other error.
         """
-        where = self._settings.vault_url
+        where = str(self._settings.vault_url)
+        self._silence.check(where)
         try:
             if not self._client.token:
                 self._sign_in()
@@ -126,6 +129,8 @@ class KvBackend:
         except VaultError as error:
             raise StoreUnavailable(f"{where} answers: {_told(error)}; see its log, and that it is unsealed") from error
         except requests.RequestException as error:
+            if isinstance(error, requests.Timeout):
+                self._silence.note()
             raise StoreUnavailable(
                 f"{where} does not answer: {type(error).__name__}; see vault_url and vault_ca_file, and that it runs"
             ) from error
