@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlmodel import SQLModel
+from sqlalchemy import text
+from sqlmodel import SQLModel, select
 
-import commissaire.records  # noqa: F401  the tables register themselves
-from commissaire.database import Database
+from commissaire.database import MIGRATIONS, Database
+from commissaire.records import AuditEntry, Host, Secret
+
+HOST = text(
+    "INSERT INTO host (address, status, message, remote_user, source, os, os_version, os_family, kernel, cpus,"
+    " memory_kb, space_bytes, created_at)"
+    " VALUES (:address, :status, :message, 'root', '', 'debian', '12', 'debian', '6.1', 2, 1, 1, '2026-01-01')"
+)
 
 
 def test_the_migrated_tables_are_the_records(tmp_path: Path) -> None:
@@ -19,3 +28,41 @@ def test_the_migrated_tables_are_the_records(tmp_path: Path) -> None:
         differences = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
     database.close()
     assert differences == []
+
+
+def test_hosts_and_secrets_of_the_first_release_are_still_there(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'commissaire.db'}")
+    _migrate(database, "0001")
+    statuses = {
+        "10.0.0.1": ("active", ""),
+        "10.0.0.2": ("disassociated", ""),
+        "10.0.0.3": ("failed", "restart: verifying: is back, but degraded"),
+        "10.0.0.4": ("failed", "bootstrap: python: there is none"),
+        "10.0.0.5": ("investigating", ""),
+    }
+    with database.engine.begin() as connection:
+        for address, (status, message) in statuses.items():
+            connection.execute(HOST, {"address": address, "status": status, "message": message})
+        connection.execute(text("INSERT INTO secret VALUES ('host/1', 'ssh_priv_key', 'a key', x'01', x'02')"))
+        connection.execute(text("INSERT INTO audit_entry VALUES (1, '2026-01-01', 'admin', 'PUT /', '::1', 201, 'id')"))
+
+    database.migrate()
+
+    with database.read() as session:
+        hosts = session.exec(select(Host)).all()
+        secret = session.get_one(Secret, ("host/1", "ssh_priv_key"))
+        entry = session.get_one(AuditEntry, 1)
+    database.close()
+    assert {host.address: (host.status, host.message) for host in hosts} == statuses
+    assert [host.address for host in hosts if host.bootstrapped] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    assert {(host.check_failures, host.next_check_at, host.source_seen_at) for host in hosts} == {(0, None, None)}
+    assert (secret.backend, secret.key_id, secret.wrapped_key, secret.sealed) == ("embedded", "a key", b"\1", b"\2")
+    assert (entry.who, entry.role) == ("admin", "")
+
+
+def _migrate(database: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
