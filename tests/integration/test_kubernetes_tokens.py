@@ -150,4 +150,5 @@ def test_the_application_remembers_the_answer_and_asks_for_bearer_tokens(
         assert client.put("/api/v0/cluster/web", headers=headers).status_code == 403
         document = client.get("/openapi.json").json()
     assert reviewer.asked == ["token-of-alice"]
-    assert document["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert document["security"] == [{"bearer": []}]
+    assert document["components"]["securitySchemes"]["bearer"] == {"type": "http", "scheme": "bearer"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 
 from commissaire.fleet.errors import Invalid
 
@@ -15,11 +16,15 @@ async def check_query(request: Request) -> None:
     Raises:
         Invalid: there are some.
     """
-    path = request.scope["route"].path
-    if not request.scope["query_string"] or not path.startswith("/api/v1/"):
+    route = request.scope["route"]
+    if not request.scope["query_string"] or not route.path.startswith("/api/v1/"):
         return
-    operation = request.app.openapi()["paths"].get(path, {}).get(request.method.lower(), {})
-    known = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
+    known = _parameters(route.dependant)
     unknown = [name for name in request.query_params if name not in known]
     if known and unknown:
         raise Invalid(f"there is no query parameter {unknown[0]!r} here; there are {', '.join(known)}")
+
+
+def _parameters(dependant: Dependant) -> list[str]:
+    own = [parameter.alias for parameter in dependant.query_params]
+    return own + [name for below in dependant.dependencies for name in _parameters(below)]
