@@ -91,6 +91,8 @@ def user_data(
     chosen = configuration_path(ctx)
     known = config.read(chosen)
     where = registration.endpoint(endpoint, known)
+    if where.startswith("http:"):
+        warn(f"the password and the hosts' private keys will travel to {where} in the clear; better use https")
     user, secret = registration.credentials(username, known, ask_again=password)
     settings = {
         "endpoint": where,

@@ -129,6 +129,12 @@ def test_ones_own_authority_travels_along(commctl: Run, home: Path, configuratio
     assert settings(result.out)["certificate_authority"] == ca.read_text()
 
 
+@pytest.mark.parametrize(("endpoint", "warned"), [("http://a", True), ("https://a", False)])
+def test_what_would_travel_in_the_clear_is_said(commctl: Run, home: Path, endpoint: str, warned: bool) -> None:
+    result = commctl("user-data", "-e", endpoint, "-u", "boot")
+    assert (result.code, f"to {endpoint} in the clear" in result.err) == (0, warned)
+
+
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8000", "http://localhost", "https://[::1]:8000"])
 def test_an_endpoint_that_is_this_machine_is_none_for_others(
     commctl: Run, home: Path, configuration: Path, endpoint: str
