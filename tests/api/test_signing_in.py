@@ -35,7 +35,7 @@ WRONG = {
     "no user": basic(b":"),
     "no colon": basic(b"admin"),
     "no base64": "Basic ???",
-    "base64 of no UTF-8": basic(b"\xff\xfe:\xff"),
+    "latin-1": basic(b"\xff\xfe:\xff"),
     "no credentials": "Basic",
     "only a blank": " ",
     "another scheme": "Bearer abc",

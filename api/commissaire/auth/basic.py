@@ -9,12 +9,19 @@ SECURITY = {"type": "http", "scheme": "basic"}
 
 
 def basic_credentials(header: str) -> tuple[str, str] | None:
-    """Return user and password of an `Authorization: Basic` header, None of others. A password may hold colons."""
+    """Return user and password of an `Authorization: Basic` header, None of others. A password may hold colons.
+
+    They are UTF-8, or else Latin-1, as Python's requests sends them, and so the commctl of Commissaire 0.0.6.
+    """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+        pair = base64.b64decode(encoded.strip(), validate=True)
     except (binascii.Error, ValueError):
         return None
+    try:
+        user, colon, password = pair.decode("utf-8").partition(":")
+    except UnicodeDecodeError:
+        user, colon, password = pair.decode("latin-1").partition(":")
     return (user, password) if colon else None

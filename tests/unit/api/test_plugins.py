@@ -99,6 +99,14 @@ def test_users_removed_from_the_file_are_refused_and_a_broken_file_changes_nothi
     assert signed_in(found, "admin", "pass:word") is None
 
 
+@pytest.mark.parametrize("version", ["$2a$", "$2b$", "$2y$"])
+def test_hashes_of_every_age_let_in_whose_they_are(version: str) -> None:
+    stored = version + hash_password("pass:word", rounds=4).removeprefix("$2b$")
+    found = HttpBasicAuth(users={"admin": {"hash": stored}})
+    assert signed_in(found, "admin", "pass:word") == "admin"
+    assert signed_in(found, "admin", "pass:wort") is None
+
+
 @pytest.mark.parametrize("stored", ["", "x", "$2b$04$", "$2b$99$" + "x" * 53, "$1$abc$def", "ä", "\0"])
 def test_a_hash_that_is_none_lets_nobody_in(stored: str) -> None:
     found = HttpBasicAuth(users={"admin": {"hash": stored}})
@@ -114,6 +122,8 @@ def test_a_hash_that_is_none_lets_nobody_in(stored: str) -> None:
         ("BASIC   YWRtaW46eA== ", ("admin", "x")),
         ("Basic YWRtaW46YTpi", ("admin", "a:b")),
         ("Basic OnA=", ("", "p")),
+        ("Basic YWRtaW46cOQ=", ("admin", "p\u00e4")),
+        ("Basic YWRtaW46cMOk", ("admin", "p\u00e4")),
         ("Basic YWRtaW4=", None),
         ("Basic YWRtaW46eA", None),
         ("Basic", None),
