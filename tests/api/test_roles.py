@@ -82,7 +82,7 @@ def test_a_role_may_what_it_may_and_nothing_else(
     for route in routes:
         status, detail = ask(signed_in[role], route)
         if role in allowed(route):
-            assert "needs" not in detail, route
+            assert "has the role" not in detail, route
             assert status not in (401, 403, 429, 500), (route, detail)
         else:
             method = route.split()[0]

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from commissaire.auth.authorisation import check_role
 from commissaire.fleet.errors import Invalid
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -17,7 +18,8 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class JsonRoute(APIRoute):
     """Reads every body as JSON, whatever its Content-Type says, and refuses `null`, which FastAPI takes for no body.
 
-    Routes that need no body take any JSON object: commctl sends `{}` with every PUT and DELETE.
+    Routes that need no body take any JSON object: commctl sends `{}` with every PUT and DELETE. Who may not use a route
+    is told so before anything is said of the body.
     """
 
     def get_route_handler(self) -> _Handler:
@@ -27,6 +29,7 @@ class JsonRoute(APIRoute):
             return handle if self.methods == {"GET"} else _checking(handle)
 
         async def handle_json(request: Request) -> Response:
+            await check_role(request)
             others = [header for header in request.scope["headers"] if header[0] != b"content-type"]
             request.scope["headers"] = [*others, (b"content-type", b"application/json")]
             if (await request.body()).strip() == b"null":
@@ -38,6 +41,7 @@ class JsonRoute(APIRoute):
 
 def _checking(handle: _Handler) -> _Handler:
     async def check_and_handle(request: Request) -> Response:
+        await check_role(request)
         body = await request.body()
         try:
             document = json.loads(body) if body else {}
