@@ -141,7 +141,9 @@ class Settings(SecretSettings):
     @field_validator("bus_uri")
     @classmethod
     def _bus_address(cls, value: str | None) -> str | None:
-        if value is not None and "://" not in value:
+        if not value:
+            return None
+        if "://" not in value:
             raise ValueError("it is no URI, such as redis://127.0.0.1:6379/")
         return value
 

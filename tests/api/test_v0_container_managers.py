@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import Fleet
+from commissaire.managers import kubernetes
 
 OPTIONS = {"server_url": "https://openshift.example.com", "token": "aaa-very-secret"}
 WANTED = {"type": "openshift", "options": OPTIONS}
@@ -143,3 +145,14 @@ def test_a_status_tells_the_managers_type_and_why_it_can_not_be_asked(fleet: Fle
         error = answer.json()["container_manager"].pop("error", "")
         assert answer.json()["container_manager"].keys() <= {"error"}
         assert error.startswith("container manager ocp: http://127.0.0.1:9 can't be asked") == (kind == "openshift")
+
+
+def test_managers_that_hang_leave_threads_to_other_requests(fleet: Fleet) -> None:
+    fleet.client.put("/api/v0/containermanager/ocp", json={"options": {"server_url": "http://127.0.0.1:9"}})
+    fleet.cluster("web", "10.0.0.1")
+    fleet.client.put("/api/v0/cluster/web", json={"container_manager": "ocp"})
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(kubernetes._turns)
+        shown = fleet.client.get("/api/v0/host/10.0.0.1/status").json()
+    assert "is not asked just now" in shown["container_manager"]["error"]

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
 from commissaire.records import DEFAULT_NETWORK, Cluster, Network, NetworkType
 
-CERTIFICATE_FOLDER = "/etc/commissaire/"
+CERTIFICATE_FOLDER = "/etc/commissaire/certificates/"
 """Only what lies here is copied to hosts: not every file of the server is for whoever may make a network."""
 
 _FILE_OPTIONS = {"certificate_authority", "certificate_path", "certificate_key_path"}

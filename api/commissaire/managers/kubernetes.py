@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = (3, 10)
 _importing = threading.Lock()
+_turns = threading.BoundedSemaphore(8)
+"""Who asks holds a thread, and the routes have 40: a manager that hangs must not take them all."""
 
 
 class ManagerError(Exception):
@@ -29,6 +31,8 @@ def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
     server = server_url(options)
+    if not _turns.acquire(blocking=False):
+        raise ManagerError(f"{server} is not asked just now: container managers keep many waiting; try again")
     try:
         with connect(options) as client:
             return _describe(CoreV1Api(client).read_node(name, _request_timeout=_TIMEOUT_SECONDS).to_dict())
@@ -38,6 +42,8 @@ def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
         raise ManagerError(f"{server} refuses to show node {name}: {error.status} {error.reason}") from error
     except (HTTPError, OSError, ValueError) as error:
         raise ManagerError(f"{server} can't be asked: {error}") from error
+    finally:
+        _turns.release()
 
 
 def connect(options: dict[str, Any]) -> ApiClient:
