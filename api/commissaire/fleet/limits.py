@@ -12,7 +12,7 @@ Limit = int | str
 
 DEFAULT_MAX_UNAVAILABLE: Limit = 1
 DEFAULT_MAX_FAILURES: Limit = 0
-_FORM = re.compile(r"\d{1,6}%?", re.ASCII)
+_FORM = re.compile(r"(?:0|[1-9]\d{0,5})%?", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from commissaire.clock import naive_iso
 from commissaire.fleet.errors import Invalid
@@ -18,6 +18,7 @@ from commissaire.records import (
     Operation,
     OperationState,
 )
+from commissaire.routes.limits import MaxFailures, MaxUnavailable
 from commissaire.routes.text import JsonObject, Text
 
 _STATUS = {
@@ -95,12 +96,8 @@ class RollingWanted(BaseModel):
     """PUT of a restart or upgrade. Commissaire 0.0.6 had no body; both limits may be left out."""
 
     name: Text | None = None
-    max_unavailable: StrictInt | StrictStr | None = Field(
-        None, description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."
-    )
-    max_failures: StrictInt | StrictStr | None = Field(
-        None, description="Hosts that may fail before no further one starts: a number, or a percentage. Default 0."
-    )
+    max_unavailable: MaxUnavailable = None
+    max_failures: MaxFailures = None
 
     def parameters(self) -> dict[str, Any]:
         """Return what was given."""

@@ -20,6 +20,7 @@ from commissaire.records import (
     OperationKind,
     OperationState,
 )
+from commissaire.routes.limits import MaxFailures, MaxUnavailable
 from commissaire.routes.text import Text
 
 
@@ -30,13 +31,11 @@ class _Request(BaseModel):
 class RollingParameters(_Request):
     """The parameters of every rolling operation."""
 
-    max_unavailable: StrictInt | StrictStr | None = Field(
-        None, description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."
+    max_unavailable: MaxUnavailable = None
+    max_failures: MaxFailures = None
+    reboot_timeout_seconds: StrictInt | None = Field(
+        None, ge=1, le=86400, description="How long a host may stay away. Default 600."
     )
-    max_failures: StrictInt | StrictStr | None = Field(
-        None, description="Hosts that may fail before no further one starts: a number, or a percentage. Default 0."
-    )
-    reboot_timeout_seconds: StrictInt | None = Field(None, description="How long a host may stay away. Default 600.")
 
 
 class UpgradeParameters(RollingParameters):
