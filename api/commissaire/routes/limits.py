@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[StrictInt, BeforeValidator(_whole)]
+"""An integer as JSON Schema has it: `5.0` is one."""
 
 
 def _form(least: int) -> WithJsonSchema:
@@ -23,12 +31,12 @@ def _form(least: int) -> WithJsonSchema:
 
 
 MaxUnavailable = Annotated[
-    StrictInt | StrictStr | None,
+    WholeNumber | StrictStr | None,
     _form(least=1),
     Field(description="Hosts away at once: a number, or a percentage such as `25%`. Default 1."),
 ]
 MaxFailures = Annotated[
-    StrictInt | StrictStr | None,
+    WholeNumber | StrictStr | None,
     _form(least=0),
     Field(description="Hosts that may fail before no further one starts: a number, or a percentage. Default 0."),
 ]

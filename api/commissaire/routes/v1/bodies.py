@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from commissaire.clock import rfc3339
 from commissaire.fleet.rolling import VERSION_PATTERN
@@ -20,7 +20,7 @@ from commissaire.records import (
     OperationKind,
     OperationState,
 )
-from commissaire.routes.limits import MaxFailures, MaxUnavailable
+from commissaire.routes.limits import MaxFailures, MaxUnavailable, WholeNumber
 from commissaire.routes.text import Text
 
 
@@ -33,7 +33,7 @@ class RollingParameters(_Request):
 
     max_unavailable: MaxUnavailable = None
     max_failures: MaxFailures = None
-    reboot_timeout_seconds: StrictInt | None = Field(
+    reboot_timeout_seconds: WholeNumber | None = Field(
         None, ge=1, le=86400, description="How long a host may stay away. Default 600."
     )
 
