@@ -81,7 +81,8 @@ def running(
         prepare(database)
         database.close()
     endpoint = f"http://127.0.0.1:{(port := free_port())}"
-    command = [str(BIN / "commissaire-server"), "--no-config-file", "--data-dir", str(data), "-p", str(port), *options]
+    command = [str(BIN / "commissaire-server"), "--no-config-file", "--data-dir", str(data), "-p", str(port)]
+    command += ["--watch-interval-seconds", "0", *options]  # what is measured is what was asked for
     environment = {**os.environ, "HOME": str(home)}
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(lab.command(command) if lab else command, env=environment, stdout=log, stderr=log)
