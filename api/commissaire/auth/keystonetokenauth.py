@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from commissaire.auth.keystone import Keystone
 from commissaire.auth.plugin import Identity, SignIn
 
@@ -14,7 +16,7 @@ class KeystoneTokenAuth:
 
     cacheable = True
     warn_of_default_role = True
-    security = {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}  # noqa: RUF012  never changed
+    security: ClassVar = {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}
 
     def __init__(
         self, url: str, domain: str = "Default", project: str | None = None, certificate_authority: str | None = None

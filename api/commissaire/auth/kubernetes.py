@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/tok
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 
@@ -27,8 +27,8 @@ class KubernetesAuth:
 
     cacheable = True
     default_role = Role.VIEWER
-    default_roles = {"group:system:masters": Role.ADMINISTRATOR}  # noqa: RUF012  never changed
-    security = {"type": "http", "scheme": "bearer"}  # noqa: RUF012
+    default_roles: ClassVar = {"group:system:masters": Role.ADMINISTRATOR}
+    security: ClassVar = {"type": "http", "scheme": "bearer"}
 
     def __init__(
         self,
