@@ -255,6 +255,16 @@ def test_hosts_without_a_time_and_hosts_nobody_checked_are_spread_over_the_inter
     assert 0.25 * INTERVAL < times[51] < 0.75 * INTERVAL
 
 
+def test_what_a_killed_server_was_checking_waits_for_no_longer_than_the_interval(fleet: Fleet) -> None:
+    due(fleet)
+    with fleet.services.database.write() as session:
+        assert checks.claim_due(session, 1)
+    with fleet.services.database.write() as session:
+        checks.spread_overdue(session, 2)
+        checks.schedule(session, 2)
+    assert host(fleet).next_check_at <= now() + timedelta(seconds=2)
+
+
 def test_two_watchers_never_take_the_same_host(fleet: Fleet) -> None:
     due(fleet, "10.0.0.1", "10.0.0.2", "10.0.0.3")
     taken: list[list[str]] = []

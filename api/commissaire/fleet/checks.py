@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, update
 from sqlmodel import Session, col, select
 
 from commissaire.clock import now
@@ -44,17 +44,26 @@ class News:
 
 
 def spread_overdue(session: Session, interval_seconds: float) -> None:
-    """Forget times that nobody kept while no server ran, and those of a longer interval: `schedule` sets new ones."""
-    farthest = now() + timedelta(seconds=interval_seconds * (1 + _JITTER)) + CLAIM
+    """Forget times that nobody kept, those of a longer interval, and claims that outlast one: `schedule` sets new ones.
+
+    So a host that a killed server was checking waits for no longer than the interval. If another server is checking
+    it, it is checked twice, which does no harm.
+    """
+    farthest = now() + timedelta(seconds=interval_seconds * (1 + _JITTER))
     wrong = or_(col(Host.next_check_at) < now() - LATE, col(Host.next_check_at) > farthest)
     session.exec(update(Host).where(wrong).values(next_check_at=None))
 
 
 def schedule(session: Session, interval_seconds: float) -> None:
     """Give hosts that have no time for their next check one within the interval, all over it."""
-    for host_id in session.exec(select(Host.id).where(_unscheduled())).all():
-        at = now() + timedelta(seconds=random.uniform(0, interval_seconds))  # noqa: S311  no secret
-        session.exec(update(Host).where(col(Host.id) == host_id).values(next_check_at=at))
+    table = Host.__table__  # type: ignore[attr-defined]
+    times = [
+        {"key": host_id, "at": now() + timedelta(seconds=random.uniform(0, interval_seconds))}  # noqa: S311  no secret
+        for host_id in session.exec(select(Host.id).where(_unscheduled()))
+    ]
+    if times:  # one statement for all: a new fleet of thousands must not hold the write lock for seconds
+        statement = update(table).where(table.c.id == bindparam("key")).values(next_check_at=bindparam("at"))
+        session.connection().execute(statement, times)
 
 
 def anything_to_do(session: Session) -> bool:
