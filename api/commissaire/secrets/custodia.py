@@ -78,11 +78,12 @@ class CustodiaBackend:
         reference = new_reference() if value else ""
         if value:
             message = {"type": "simple", "value": value}
-            if self._request("PUT", reference, json=message).status_code == 404:
+            answer = self._request("PUT", reference, json=message)
+            if answer.status_code == 404:  # perhaps the first one: our container does not exist
                 self._request("POST", "")
                 answer = self._request("PUT", reference, json=message)
-                if answer.status_code != 201:
-                    raise StoreUnavailable(f"Custodia answers {answer.status_code} to a new secret; its log says why")
+            if answer.status_code != 201:
+                raise StoreUnavailable(f"Custodia answers {answer.status_code} to a new secret; its log says why")
         secret.key_id, secret.wrapped_key, secret.sealed = "", b"", reference.encode()
 
     def open(self, secrets: Sequence[Secret]) -> list[Opened]:
