@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,11 +52,14 @@ class KvBackend:
     def seal(self, secret: Secret, value: str) -> None:
         """See `Backend.seal`."""
         reference = new_reference()
-        self._ask(
-            lambda kv: kv.create_or_update_secret(
-                self._path(reference), {"value": value}, cas=0, mount_point=self._settings.vault_mount
+        try:
+            self._ask(
+                lambda kv: kv.create_or_update_secret(
+                    self._path(reference), {"value": value}, cas=0, mount_point=self._settings.vault_mount
+                )
             )
-        )
+        except InvalidPath as error:
+            raise self._no_engine(error) from error
         secret.key_id, secret.wrapped_key, secret.sealed = "", b"", reference.encode()
 
     def open(self, secrets: Sequence[Secret]) -> list[Opened]:
@@ -97,7 +101,8 @@ class KvBackend:
 
     def _delete(self, reference: bytes) -> None:
         path = self._path(reference.decode())
-        self._ask(lambda kv: kv.delete_metadata_and_all_versions(path, mount_point=self._settings.vault_mount))
+        with suppress(InvalidPath):
+            self._ask(lambda kv: kv.delete_metadata_and_all_versions(path, mount_point=self._settings.vault_mount))
 
     def _path(self, reference: str) -> str:
         return f"{self._settings.vault_path.strip('/')}/{reference}"
@@ -106,7 +111,7 @@ class KvBackend:
         """Ask the engine.
 
         Raises:
-            InvalidPath: there is no such path.
+            InvalidPath: the engine has nothing at that path, or had.
             StoreUnavailable: any other error.
         """
         where = str(self._settings.vault_url)
@@ -119,7 +124,9 @@ class KvBackend:
             except (Forbidden, Unauthorized):
                 self._sign_in()
                 return question(self._client.secrets.kv.v2)
-        except InvalidPath:
+        except InvalidPath as error:
+            if not isinstance(error.json, dict) or error.errors:
+                raise self._no_engine(error) from error
             raise
         except (Forbidden, Unauthorized) as error:
             raise StoreUnavailable(
@@ -143,7 +150,19 @@ class KvBackend:
             return
         secret_id = settings.vault_secret_id
         given = secret_id.get_secret_value() if secret_id else _content(settings.vault_secret_id_file)
-        self._client.auth.approle.login(settings.vault_role_id, given)
+        try:
+            self._client.auth.approle.login(settings.vault_role_id, given)
+        except InvalidPath as error:
+            raise StoreUnavailable(
+                f"{settings.vault_url} has no AppRole at auth/approle ({_told(error)}); enable it, or see vault_url"
+            ) from error
+
+    def _no_engine(self, error: InvalidPath) -> StoreUnavailable:
+        """Say why a path is none: Vault answers 404 with reasons then, and without any when a value is not there."""
+        return StoreUnavailable(
+            f"{self._settings.vault_url} has no KV engine, version 2, at {self._settings.vault_mount} "
+            f"({_told(error)}); see vault_mount"
+        )
 
 
 def _told(error: VaultError) -> str:

@@ -28,6 +28,8 @@ class Vault(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.values: dict[str, Any] = {}
         self.tokens = {"good"}
+        self.deleted: set[str] = set()
+        self.mounts = {"kv/", "auth/approle/"}
         self.sealed = False
         self.sign_ins = 0
 
@@ -38,6 +40,8 @@ class Vault(ThreadingHTTPServer):
     def answer(self, method: str, path: str, token: str, body: Any) -> tuple[int, Any]:
         if self.sealed:
             return 503, {"errors": ["Vault is sealed"]}
+        if not path.startswith(tuple(self.mounts)):
+            return 404, {"errors": [f'no handler for route "{path}". route entry not found.']}
         if path == "auth/approle/login":
             self.sign_ins += 1
             if body != {"role_id": "role", "secret_id": "right"}:
@@ -58,6 +62,8 @@ class Vault(ThreadingHTTPServer):
 
     def _data(self, method: str, name: str, body: Any) -> tuple[int, Any]:
         if method == "GET":
+            if name in self.deleted:
+                return 404, {"data": {"data": None, "metadata": {"deletion_time": "2026-11-21T09:00:00Z"}}}
             found = self.values.get(name)
             return (200, {"data": {"data": found, "metadata": {}}}) if found else (404, {"errors": []})
         if body["options"] == {"cas": 0} and name in self.values:
@@ -77,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, document = self.server.answer(self.command, path, token, json.loads(body) if body else None)
         data = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/html" if isinstance(document, str) else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -187,3 +193,56 @@ def test_what_is_wrong_is_told_without_secrets(vault: Vault, backend: KvBackend)
         with pytest.raises(StoreUnavailable, match=r"does not answer: \w+; see vault_url and vault_ca_file"):
             kept(unreachable)
         unreachable.close()
+
+
+def test_a_version_that_was_deleted_there_is_gone(vault: Vault, backend: KvBackend) -> None:
+    secret = kept(backend)
+    vault.deleted = set(vault.values)
+    (gone,) = backend.open([secret])
+    assert "is not in" in str(gone)
+    assert "undelete or restore it there" in str(gone)
+
+
+def test_a_mount_that_is_none_is_told_and_no_secret_called_gone(vault: Vault, backend: KvBackend) -> None:
+    secret = kept(backend)
+    vault.mounts.remove("kv/")
+    for ask in (
+        lambda: kept(backend),
+        lambda: backend.open([secret]),
+        lambda: backend.unused(set()),
+        lambda: backend.delete([secret.sealed]),
+    ):
+        with pytest.raises(StoreUnavailable, match=r"has no KV engine, version 2, at kv \(no handler.*see vault_mount"):
+            ask()
+
+
+def test_an_engine_that_is_none_for_values_keeps_none(
+    vault: Vault, backend: KvBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault, "_data", lambda *_: (404, {"errors": []}))
+    with pytest.raises(StoreUnavailable, match="has no KV engine, version 2, at kv"):
+        kept(backend)
+
+
+def test_a_404_that_is_not_the_engines_calls_no_secret_gone(
+    vault: Vault, backend: KvBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = kept(backend)
+    monkeypatch.setattr(vault, "_data", lambda *_: (404, "a proxy's page"))
+    with pytest.raises(StoreUnavailable, match="has no KV engine"):
+        backend.open([secret])
+
+
+def test_what_is_deleted_twice_is_deleted(vault: Vault, backend: KvBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = kept(backend)
+    monkeypatch.setattr(vault, "answer", lambda *_: (404, {"errors": []}))
+    backend.delete([secret.sealed])
+
+
+def test_a_role_where_approle_is_not_enabled_calls_no_secret_gone(vault: Vault, backend: KvBackend) -> None:
+    secret = kept(backend)
+    vault.mounts.remove("auth/approle/")
+    of_a_role = backend_for(vault, vault_role_id="role", vault_secret_id="right")
+    with pytest.raises(StoreUnavailable, match=r"has no AppRole at auth/approle \(no handler.*enable it"):
+        of_a_role.open([secret])
+    of_a_role.close()
