@@ -41,8 +41,13 @@ def answer(find: Callable[[str], Callable[..., Any] | None], body: Any, message:
     try:
         return {"jsonrpc": "2.0", "id": request_id, "result": method(message, *args, **kwargs)}
     except Exception as error:
-        log.exception("method_failed", method=name)
-        return _error(request_id, METHOD_FAILED, str(error), exception=type(error).__name__)
+        return failed(body, error)
+
+
+def failed(body: dict[str, Any], error: Exception) -> dict[str, Any]:
+    """Log what a method raised, or why its result can't be sent, from where it is caught; return the response."""
+    log.exception("method_failed", method=body["method"])
+    return _error(body.get("id"), METHOD_FAILED, str(error), exception=type(error).__name__)
 
 
 def _error(request_id: Any, code: int, text: str, **data: Any) -> dict[str, Any]:

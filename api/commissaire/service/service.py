@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import structlog
 from kombu import Connection, Exchange, Producer, Queue, binding
+from kombu.exceptions import EncodeError
 from kombu.mixins import ConsumerMixin
 
 from commissaire import logs
@@ -51,7 +52,7 @@ class Service(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
             if options.delete_queues:
                 cls(settings).delete_queues()
             else:
-                connection_to(settings.bus_uri)  # a mistake in it is told here, not by each process
+                _check(settings)
                 run_processes(_run, (cls, settings), settings.processes)
         except SettingsError as error:
             print(f"{cls.name}: {error}", file=sys.stderr)  # noqa: T201  said to whoever started it
@@ -122,11 +123,11 @@ class Service(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
 
     def _on_call(self, body: Any, message: Any) -> None:
         answer = rpc.answer(self._method, body, message)
-        reply_to = message.properties.get("reply_to")
-        if reply_to:
-            Producer(message.channel).publish(
-                answer, routing_key=reply_to, correlation_id=message.properties.get("correlation_id")
-            )
+        if message.properties.get("reply_to"):
+            try:
+                _reply(message, answer)
+            except EncodeError as error:  # the method returned what is no JSON
+                _reply(message, rpc.failed(body, error))
         message.ack()
 
     def _on_notification(self, body: Any, message: Any) -> None:
@@ -145,8 +146,22 @@ class Service(ConsumerMixin):  # type: ignore[misc]  # kombu has no types
             raise _Stopped
 
 
+def _reply(message: Any, answer: dict[str, Any]) -> None:
+    properties = message.properties
+    Producer(message.channel).publish(
+        answer, routing_key=properties["reply_to"], correlation_id=properties.get("correlation_id")
+    )
+
+
 class _Stopped(Exception):
     """The service is to stop while it waits for its broker."""
+
+
+def _check(settings: ServiceSettings) -> None:
+    """Tell mistakes here, once: a process that has one is replaced by another that has it, too."""
+    connection_to(settings.bus_uri)
+    logs.configure(debug=settings.debug, more=settings.logging)
+    StorageClient(settings).close()
 
 
 def _run(service: type[Service], settings: ServiceSettings) -> None:

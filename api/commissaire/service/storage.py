@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import structlog
 
+from commissaire.configuration import SettingsError
 from commissaire.service.records import MODELS, Cluster, ContainerManager, Host, Network, Record
 from commissaire.service.settings import ServiceSettings
 
@@ -55,11 +56,18 @@ class _Subscription:
 
 
 class StorageClient:
-    """Reads and writes `Host`, `Cluster`, `Network` and `ContainerManager`; not for use from several threads."""
+    """Reads and writes `Host`, `Cluster`, `Network` and `ContainerManager`; not for use from several threads.
+
+    Raises:
+        SettingsError: `cafile` can't be used.
+    """
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._endpoint = settings.endpoint
-        verify = ssl.create_default_context(cafile=settings.cafile)
+        try:
+            verify = ssl.create_default_context(cafile=settings.cafile)
+        except OSError as error:
+            raise SettingsError(f"cafile: can't read authorities from {settings.cafile}: {error}") from error
         self._http = httpx.Client(
             base_url=settings.endpoint or "", auth=(settings.username, settings.password), verify=verify, timeout=30
         )

@@ -55,6 +55,9 @@ class Example(Service):
     def on_fail(self, message: Any) -> None:
         raise NotImplementedError("I was never created")
 
+    def on_host(self, message: Any) -> Host:
+        return Host("10.0.0.1")
+
     def on_storage(self, message: Any) -> None:
         self.storage.get(Cluster, "web")
 
@@ -105,6 +108,17 @@ def test_methods_answer_and_fail_across_the_bus(settings: ServiceSettings) -> No
         with pytest.raises(RemoteError, match="there is no method nothing"):
             bus.call("example.nothing")
         assert bus.call("example.ping") == "pong"
+
+
+def test_a_result_that_is_no_json_is_an_error_to_its_caller_and_the_service_goes_on(settings: ServiceSettings) -> None:
+    with running(Example(settings)), BusClient.of(settings) as bus, capture_logs() as logs:
+        with pytest.raises(RemoteError, match="Host is not JSON serializable") as caught:
+            bus.call("example.host")
+        assert (caught.value.code, caught.value.data) == (-32000, {"exception": "EncodeError"})
+        assert bus.call("example.ping") == "pong"
+    assert [(entry["event"], entry["method"]) for entry in logs if entry["log_level"] == "error"] == [
+        ("method_failed", "host")
+    ]
 
 
 @pytest.mark.parametrize("method", ["connection_error", "consume_ready", "iteration", "decode_error"])

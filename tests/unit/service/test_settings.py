@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from commissaire import configuration
 from commissaire.configuration import SettingsError
-from commissaire.service import Service
+from commissaire.service import Service, service
 from commissaire.service.settings import ServiceSettings, load, parse
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -61,6 +75,33 @@ def test_a_mistake_ends_the_program_with_2(folder: Path, capsys: pytest.CaptureF
         Watcher.main(["--bus-uri", "carrier://:CANARY@pigeon/"])
     assert caught.value.code == 2
     assert "watcher: bus_uri carrier://pigeon: kombu has no such transport" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"cafile": "/nowhere/ca.pem"}, "cafile: can't read authorities from /nowhere/ca.pem: .*No such file"),
+        ({"cafile": "/dev/null"}, "cafile: can't read authorities from /dev/null: "),
+        ({"logging": {"handlers": {"x": {"class": "no.such.Handler"}}}}, "setting 'logging': .*dictConfig"),
+    ],
+)
+@pytest.mark.usefixtures("logging_restored")
+def test_a_mistake_that_every_process_would_die_of_is_told_before_there_is_any(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    document: dict[str, object],
+    message: str,
+) -> None:
+    class Watcher(Service):
+        name = "watcher"
+
+    (folder / "watcher.conf").write_text(json.dumps({"bus-uri": "memory://", "processes": 2, **document}))
+    monkeypatch.setattr(service, "run_processes", lambda *_: pytest.fail("processes were started"))
+    with pytest.raises(SystemExit) as caught:
+        Watcher.main([])
+    assert caught.value.code == 2
+    assert re.search(f"watcher: {message}", capsys.readouterr().err)
 
 
 def test_passwords_are_not_shown() -> None:
