@@ -31,7 +31,7 @@ def create(
             "--options",
             "-o",
             metavar="JSON|KEY=VALUE",
-            help='The type\'s options, as {"address": "10.0.0.1:8080"} or address=10.0.0.1:8080; may be repeated.',
+            help="The type's options, as -t flannel_server -o address=10.0.0.1:8080, or in JSON; may be repeated.",
         ),
     ] = None,
     output: LongOutputOption = None,
