@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlmodel import col, func, select
 
@@ -32,15 +32,24 @@ def migrate(database: Database, store: SecretStore, to: str) -> Iterator[int]:
             found = session.exec(select(Secret).where(col(Secret.backend) != to).limit(_BATCH)).all()
         if not found:
             return
-        values = store.open(found)
-        with database.write() as session:
-            for secret, value in zip(found, values, strict=True):
-                if isinstance(value, SecretError):
-                    raise value
+        copies = _copies(store, target, found)
+        with database.write() as session:  # where nobody waits for a backend: others want to write, too
+            for secret, copy in zip(found, copies, strict=True):
                 present = session.get(Secret, (secret.owner, secret.field))
                 if present is not None and (present.backend, present.sealed) == (secret.backend, secret.sealed):
-                    target.keep(session, present, value)
+                    target.replace(session, present, copy)
+                else:
+                    target.discard(session, copy)
         yield len(found)
+
+
+def _copies(store: SecretStore, target: SecretStore, secrets: Sequence[Secret]) -> list[Secret]:
+    values = []
+    for value in store.open(secrets):
+        if isinstance(value, SecretError):
+            raise value
+        values.append(value)
+    return [target.seal(secret.owner, secret.field, value) for secret, value in zip(secrets, values, strict=True)]
 
 
 def count(database: Database) -> Counter[str]:

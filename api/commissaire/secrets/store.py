@@ -39,16 +39,30 @@ class SecretStore:
             StoreUnavailable: the backend does not answer; nothing has changed.
         """
         secret = session.get(Secret, (owner, field)) or Secret(owner=owner, field=field)
-        self.keep(session, secret, value)
+        self.replace(session, secret, self.seal(owner, field, value))
 
-    def keep(self, session: Session, secret: Secret, value: str) -> None:
-        """Keep *value* as that of a record, at the backend in use; see `put`."""
+    def seal(self, owner: str, field: str, value: str) -> Secret:
+        """Keep *value* at the backend in use, without a session; return the record for `replace` or `discard`.
+
+        Raises:
+            StoreUnavailable: the backend does not answer.
+        """
+        sealed = Secret(owner=owner, field=field, backend=self.used)
+        self.backends[self.used].seal(sealed, value)
+        return sealed
+
+    def replace(self, session: Session, secret: Secret, sealed: Secret) -> None:
+        """Give a record what `seal` has returned for its owner and field; the value before is deleted."""
         before = (secret.backend, secret.sealed)
-        self.backends[self.used].seal(secret, value)
-        secret.backend = self.used
+        secret.backend, secret.key_id = sealed.backend, sealed.key_id
+        secret.wrapped_key, secret.sealed = sealed.wrapped_key, sealed.sealed
         session.add(secret)
         session.flush()
         self._delete_after_commit(session, [before])
+
+    def discard(self, session: Session, sealed: Secret) -> None:
+        """Delete what `seal` has kept in vain, when the session is committed."""
+        self._delete_after_commit(session, [(sealed.backend, sealed.sealed)])
 
     def get(self, session: Session, owner: str, field: str) -> str | None:
         """Return *field* of *owner*; None when nothing is recorded.
