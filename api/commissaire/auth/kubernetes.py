@@ -101,10 +101,12 @@ PluginClass = KubernetesAuth
 
 
 def _from_kubeconfig(path: str) -> ApiClient:
+    import yaml
     from kubernetes.config import ConfigException, new_client_from_config
 
     try:
         client: ApiClient = new_client_from_config(config_file=path)  # type: ignore[no-untyped-call]
         return client
-    except (ConfigException, OSError, ValueError) as error:
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
+        # the last two come from YAML that has another shape
         raise SettingsError(f"can't use the kubeconfig {path}: {error}") from error

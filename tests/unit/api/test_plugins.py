@@ -81,6 +81,14 @@ def test_a_module_that_breaks_when_it_is_imported_is_told(tmp_path: Path, monkey
         load([plugin("broken_plugin")])
 
 
+@pytest.mark.parametrize("text", ["{", "a: [", "\t", "\0", "", "x", "5", "[]", "clusters: 1"])
+def test_a_kubeconfig_that_is_none_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=f"can't use the kubeconfig {path}: "):
+        load([plugin("kubernetes", kubeconfig=str(path))])
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '"x"', '{"admin": 1}', '{"admin": {"password": "x"}}', "null"])
 def test_a_users_file_that_is_none_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "users.json"
