@@ -40,13 +40,26 @@ class Host(Record):
 
 @dataclass
 class Cluster(Record):
-    """A cluster. A notification doesn't tell `status` and `hostset`: they follow from the hosts."""
+    """A cluster. A notification doesn't tell `status` and `hostset`: they follow from the hosts.
+
+    It remembers the members that were read, in `members_read`: to them its present ones are compared when it is saved.
+    """
 
     name: str
     network: str = "default"
     container_manager: str | None = None
     status: str | None = None
     hostset: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.members_read: list[str] | None = None  # no field: it is part of no document
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """See `Record.of`."""
+        cluster = super().of(document)
+        cluster.members_read = None if cluster.hostset is None else list(cluster.hostset)
+        return cluster
 
 
 @dataclass

@@ -126,10 +126,11 @@ class StorageClient:
         """Write a record, and return it as it is now.
 
         Of a host that is recorded already only the cluster can change; of a cluster all but its name. `hostset` is
-        compared and set: None leaves the members as they are.
+        compared and set: the members change only if they still are those that were read with the record, or, when it
+        was not read, those of this moment. None, or what was read, leaves them as they are.
 
         Raises:
-            StorageError: the server can't be reached, or refused.
+            StorageError: the server can't be reached, or refused; 409 when others have changed the members.
         """
         name = self._save_host(record) if isinstance(record, Host) else self._save(record)
         return self.get(type(record), name)
@@ -153,8 +154,10 @@ class StorageClient:
         path = _path(Cluster, record.name)
         wanted = {"network": record.network, "container_manager": record.container_manager or ""}
         self._ask("PUT", path, wanted)
-        if record.hostset is not None:
-            self._ask("PUT", f"{path}/hosts", {"old": self.get(Cluster, record.name).hostset, "new": record.hostset})
+        if record.hostset is not None and record.hostset != record.members_read:
+            old = self.get(Cluster, record.name).hostset if record.members_read is None else record.members_read
+            self._ask("PUT", f"{path}/hosts", {"old": old, "new": record.hostset})
+            record.members_read = list(record.hostset)
         return record.name
 
     def _save_host(self, host: Host) -> str:
