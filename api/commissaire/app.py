@@ -168,6 +168,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         dispatcher.on_cancel(launcher.cancel)
         workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
         tree = open_tree(settings, database, store)
+        stack.callback(tree.close)
         app.state.services = services = Services(
             settings, database, store, tree, notices, dispatcher, Throttle(settings.refusal_delay_seconds)
         )

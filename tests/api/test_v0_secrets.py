@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from starlette.testclient import TestClient
 from api.conftest import KEY, PASSWORD, USER, Fleet, settings_in
 from commissaire.app import create_app
 from commissaire.records import AuditEntry, Secret
+from commissaire.secrets import factory
 from commissaire.secrets.api_keys import create_api_key, delete_api_key, list_api_ids
+from commissaire.secrets.custodia import CustodiaClient
 from commissaire.settings import SettingsError
 
 CANARY = "CANARY-in-a-coal-mine"
@@ -261,6 +264,27 @@ def test_where_no_path_is_left_to_itself_both_credentials_are_wanted(gated: Test
 def test_the_server_does_not_start_with_a_path_that_would_be_open(tmp_path: Any, empty_database: Any) -> None:
     with pytest.raises(SettingsError, match="open to everybody"):
         create_app(settings_in(tmp_path, empty_database, self_auths=["/api/v0/hosts"]))
+
+
+def test_no_client_of_custodias_is_left_open(
+    tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, closed = [], []
+
+    class Noted(CustodiaClient):
+        def __init__(self, socket_path: Path) -> None:
+            super().__init__(socket_path)
+            made.append(self)
+
+        def close(self) -> None:
+            super().close()
+            closed.append(self)
+
+    monkeypatch.setattr(factory, "CustodiaClient", Noted)
+    custodia = {"secret_store": "custodia", "custodia_api_id": "commissaire", "custodia_api_key": "key"}
+    with TestClient(create_app(settings_in(tmp_path, empty_database, **custodia))):
+        assert (len(made), closed) == (2, [])
+    assert set(closed) == set(made)
 
 
 def test_a_hosts_credentials_are_shown(fleet: Fleet) -> None:

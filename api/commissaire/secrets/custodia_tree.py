@@ -54,6 +54,10 @@ class CustodiaTree:
         """See `SecretTree.delete`."""
         self._checked(self._request("DELETE", caller, path), path)
 
+    def close(self) -> None:
+        """See `SecretTree.close`."""
+        self._client.close()
+
     def _write(self, method: str, caller: Caller, path: SecretPath, *, json: Any = None) -> httpx.Response:
         answer = self._request(method, caller, path, json=json)
         if answer.status_code == 404:  # perhaps the caller's first: its tree does not exist

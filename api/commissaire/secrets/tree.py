@@ -42,6 +42,9 @@ class SecretTree(Protocol):
     def delete(self, caller: Caller, path: SecretPath) -> None:
         """Forget a secret or an empty container. Raises NotFound, Conflict."""
 
+    def close(self) -> None:
+        """Close connections."""
+
 
 class LocalTree:
     """A tree in the database, with its values in the store of secrets."""
@@ -80,3 +83,6 @@ class LocalTree:
         """See `SecretTree.delete`."""
         with self._database.write() as session:
             entries.delete_entry(session, self._store, caller.api_id, path)
+
+    def close(self) -> None:
+        """See `SecretTree.close`: it has none of its own."""
