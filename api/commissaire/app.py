@@ -24,6 +24,7 @@ from commissaire.auth.gate import Gate
 from commissaire.auth.self_auth import check_self_auths
 from commissaire.auth.throttle import Throttle
 from commissaire.bus import outbox
+from commissaire.configuration import SettingsError
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.dispatch.workers import Workers
@@ -44,7 +45,7 @@ from commissaire.routes.v1.query import check_query
 from commissaire.secrets.factory import key_file, open_store, open_tree
 from commissaire.secrets.rotation import finish_rotation
 from commissaire.services import Services
-from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
+from commissaire.settings import AuthenticationPlugin, Settings
 from commissaire.sources.refresher import Refresher
 from commissaire.watcher import Watcher
 

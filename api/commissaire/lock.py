@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from commissaire.settings import SettingsError
+from commissaire.configuration import SettingsError
 
 
 def lock_data_dir(data_dir: Path, name: str = "lock", who: str = "commissaire-server") -> int:

@@ -18,11 +18,12 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from commissaire import logs
+from commissaire import configuration, logs
 from commissaire.app import create_app, make_data_dir, users_file
 from commissaire.auth import administrator
+from commissaire.configuration import SettingsError
 from commissaire.secrets.errors import SecretError
-from commissaire.settings import DEFAULT_CONFIG_FILE, AuthenticationPlugin, Settings, SettingsError, load_settings
+from commissaire.settings import AuthenticationPlugin, Settings, load_settings
 from commissaire.tls import ClientCertificateProtocol
 
 log = structlog.get_logger(__name__)
@@ -50,8 +51,8 @@ def settings_from(arguments: list[str], environ: dict[str, str]) -> Settings:
     config_file: Path | None = options.pop("config_file")
     if options.pop("no_config_file"):
         config_file = None
-    elif config_file is None and DEFAULT_CONFIG_FILE.exists():
-        config_file = DEFAULT_CONFIG_FILE
+    elif config_file is None:
+        config_file = configuration.default_file("commissaire")
     given = {name: value for name, value in options.items() if value is not None}
     return load_settings(config_file, given, environ=environ)
 
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         name = names[0].removeprefix("--").replace("-", "_")
         parser.add_argument(*names, dest=name, default=None, help=text[name], **kwargs)
 
-    file_help = f"JSON file; default {DEFAULT_CONFIG_FILE}."
+    file_help = f"JSON file; default {configuration.DIRECTORY / 'commissaire.conf'}."
     parser.add_argument("--config-file", "-c", type=Path, metavar="FILE", help=file_help)
     parser.add_argument("--no-config-file", action="store_true", help="Read no configuration file.")
     option("--listen-interface", "-i", metavar="ADDRESS")

@@ -12,10 +12,9 @@ from sqlalchemy.exc import ArgumentError
 
 from commissaire import configuration
 from commissaire.auth.role import Role
-from commissaire.configuration import SettingsError as SettingsError
+from commissaire.configuration import SettingsError
 from commissaire.secrets.settings import SecretSettings
 
-DEFAULT_CONFIG_FILE = Path("/etc/commissaire/commissaire.conf")
 ENVIRONMENT_PREFIX = "COMMISSAIRE_"
 _JSON_IN_ENVIRONMENT = ("authentication_plugins", "self_auths", "logging", "sources")
 

@@ -18,12 +18,13 @@ from typer.testing import CliRunner
 
 from api.conftest import PASSWORD, USER, settings_in
 from commissaire.app import create_app
+from commissaire.configuration import SettingsError
 from commissaire.fleet.errors import FleetError
 from commissaire.records import Secret
 from commissaire.secrets import cli
 from commissaire.secrets.errors import SecretError
 from commissaire.services import Services
-from commissaire.settings import Settings, SettingsError
+from commissaire.settings import Settings
 
 HOSTS = [f"10.0.0.{number}" for number in range(1, 8)]
 

@@ -15,11 +15,11 @@ from starlette.testclient import TestClient
 
 from api.conftest import KEY, PASSWORD, USER, Fleet, settings_in
 from commissaire.app import create_app
+from commissaire.configuration import SettingsError
 from commissaire.records import AuditEntry, Secret
 from commissaire.secrets import factory
 from commissaire.secrets.api_keys import create_api_key, delete_api_key, list_api_ids
 from commissaire.secrets.custodia import CustodiaClient
-from commissaire.settings import SettingsError
 
 CANARY = "CANARY-in-a-coal-mine"
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from commissaire import configuration
+from commissaire.configuration import SettingsError
 from commissaire.server import settings_from
-from commissaire.settings import Settings, SettingsError
+from commissaire.settings import Settings
 from integration.etcd import Authority, Etcd, free_port, running_etcd
 
 pytestmark = pytest.mark.integration

@@ -21,7 +21,8 @@ from commissaire.auth.entry import User, load
 from commissaire.auth.httpbasicauth import hash_password
 from commissaire.auth.plugin import SignIn
 from commissaire.auth.role import Role
-from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
+from commissaire.configuration import SettingsError
+from commissaire.settings import AuthenticationPlugin, Settings
 from unit.commctl.certificates import Authority
 
 from .keystone import Keystone, environment, running_keystone

@@ -15,7 +15,8 @@ from commissaire.app import create_app
 from commissaire.auth.entry import User, load
 from commissaire.auth.plugin import SignIn
 from commissaire.auth.role import Role
-from commissaire.settings import AuthenticationPlugin, Settings, SettingsError
+from commissaire.configuration import SettingsError
+from commissaire.settings import AuthenticationPlugin, Settings
 from unit.commctl.certificates import Authority
 
 from .token_reviewer import REVIEWER, REVIEWER_NAME, TokenReviewer, token_reviewer

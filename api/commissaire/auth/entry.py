@@ -11,7 +11,8 @@ import structlog
 
 from commissaire.auth.plugin import Authenticator, Identity, SignIn
 from commissaire.auth.role import Role
-from commissaire.settings import AuthenticationPlugin, SettingsError
+from commissaire.configuration import SettingsError
+from commissaire.settings import AuthenticationPlugin
 
 _OLD_PREFIX = "commissaire_http.authentication."
 _GROUP = "group:"

@@ -15,7 +15,7 @@ import structlog
 from commissaire.auth.basic import SECURITY, basic_credentials
 from commissaire.auth.plugin import Identity, SignIn
 from commissaire.auth.role import Role
-from commissaire.settings import SettingsError
+from commissaire.configuration import SettingsError
 
 log = structlog.get_logger(__name__)
 _NOBODYS_HASH = b"$2b$12$FVoNlFSnWMQ0gjCuIsPY8OeL788oObDvRl/kfvxDgPoGzQu4cxnl2"

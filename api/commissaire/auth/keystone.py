@@ -12,7 +12,7 @@ import httpx
 import structlog
 
 from commissaire.auth.plugin import Identity
-from commissaire.settings import SettingsError
+from commissaire.configuration import SettingsError
 
 _TIMEOUT_SECONDS = 5
 _REFUSALS = (400, 401, 404)  # credentials of no possible form, wrong ones, a token that is none

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from commissaire.settings import SettingsError
+from commissaire.configuration import SettingsError
 
 SELF_AUTHENTICATING = ("/api/v0/secrets",)
 """Where every route asks for credentials of its own."""

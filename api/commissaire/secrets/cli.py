@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from commissaire.app import make_data_dir
+from commissaire.configuration import SettingsError
 from commissaire.database import Database
 from commissaire.fleet.errors import FleetError
 from commissaire.lock import lock_data_dir
@@ -21,7 +22,7 @@ from commissaire.secrets.master_key import make_key_file
 from commissaire.secrets.rotation import check_no_rotation, finish_rotation, rewrap_all, rotate_file
 from commissaire.secrets.store import SecretStore
 from commissaire.server import settings_from
-from commissaire.settings import Settings, SettingsError
+from commissaire.settings import Settings
 
 app = typer.Typer(
     help="Look after the secrets of commissaire-server, on its own machine and with its own settings.",

@@ -15,7 +15,8 @@ from commissaire.auth.entry import User, load
 from commissaire.auth.httpbasicauth import HttpBasicAuth, basic_credentials, hash_password
 from commissaire.auth.plugin import SignIn
 from commissaire.auth.role import Role
-from commissaire.settings import AuthenticationPlugin, SettingsError
+from commissaire.configuration import SettingsError
+from commissaire.settings import AuthenticationPlugin
 
 USERS = {"admin": {"hash": hash_password("pass:word", rounds=4)}}
 

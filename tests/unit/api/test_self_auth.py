@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from commissaire.auth.self_auth import SelfAuths, check_self_auths
-from commissaire.settings import SettingsError
+from commissaire.configuration import SettingsError
 
 
 @pytest.mark.parametrize(

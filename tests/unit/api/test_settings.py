@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from commissaire import configuration
+from commissaire.configuration import SettingsError
 from commissaire.server import settings_from
-from commissaire.settings import Settings, SettingsError, load_settings
+from commissaire.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -38,6 +40,17 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(confi
         "10.0.0.1",
         True,
     )
+
+
+def test_the_file_in_etc_is_read_unless_another_is_named(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "DIRECTORY", tmp_path)
+    assert settings_from([], {}).listen_port == 8000
+    write(config, listen_port=1)
+    assert settings_from([], {}).listen_port == 1
+    assert settings_from(["--no-config-file"], {}).listen_port == 8000
+    assert settings_from(["-c", str(write(tmp_path / "other.conf", listen_port=2))], {}).listen_port == 2
 
 
 def test_no_configuration_file_is_read_when_none_is_wanted(config: Path) -> None:
