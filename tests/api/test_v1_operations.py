@@ -229,3 +229,17 @@ def test_the_hosts_of_a_cancelled_bootstrap_are_failed_and_say_why(fleet: Fleet)
     again = fleet.client.post("/api/v1/hosts/10.0.0.1/bootstrap").json()
     assert (again["id"], again["state"]) == (2, "queued")
     assert fleet.client.get("/api/v1/hosts/10.0.0.1").json()["status"] == "investigating"
+
+
+def test_a_host_that_was_cut_short_says_why_also_after_one_whose_turn_never_came(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1", "10.0.0.2")
+    operation = fleet.restart()
+    journal = fleet.claim()
+    journal.write([checkpoint("10.0.0.2", "rebooting")])
+    journal.end("the disk is full", cancelled=False)
+    told = fleet.client.get(f"/api/v1/operations/{operation}/hosts").json()["items"]
+    assert [(row["state"], row["message"]) for row in told] == [
+        ("not_started", "the operation ended before its turn"),
+        ("failed", "the disk is full"),
+    ]
+    assert journal.first_failure() == "10.0.0.2: rebooting: the disk is full"

@@ -91,8 +91,8 @@ class Journal:
                 if host.last_words:
                     rows.append(self._close(address, host, OperationHostState.FAILED, host.last_words))
                 else:
-                    why = "cancelled before its turn" if cancelled else "the operation ended before its turn"
-                    rows.append(self._close(address, host, OperationHostState.NOT_STARTED, why))
+                    words = "cancelled before its turn" if cancelled else "the operation ended before its turn"
+                    rows.append(self._close(address, host, OperationHostState.NOT_STARTED, words))
         with self._database.write() as session:
             self._store(session, rows)
         return self.counts()
