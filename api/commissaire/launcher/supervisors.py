@@ -47,8 +47,11 @@ class Supervisors:
                 raise RuntimeError("the supervisor has no pipes")
             if not is_wanted():
                 return {"rc": None, "message": ""}
-            process.stdin.write(job.to_line())
-            process.stdin.flush()
+            try:
+                process.stdin.write(job.to_line())
+                process.stdin.flush()
+            except (BrokenPipeError, ValueError):  # ValueError: `stop_all` has closed the pipe
+                return {"rc": None, "message": "the supervisor process ended before it got its job"}
             self.warm_up()
             for entries in _batches(process.stdout):
                 if entries[-1]["type"] == "end":
@@ -57,8 +60,6 @@ class Supervisors:
                     return entries[-1]
                 write(entries)
             return {"rc": None, "message": "the supervisor process was killed from outside"}
-        except (BrokenPipeError, ValueError):  # ValueError: `stop_all` has closed the pipe
-            return {"rc": None, "message": "the supervisor process ended before it got its job"}
         finally:
             with self._lock:
                 self._running.pop(job.operation_id, None)
