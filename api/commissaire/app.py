@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.tls_clientverifyfile is None and any(entry.security == {"type": "mutualTLS"} for entry in entries):
         raise SettingsError("httpauthclientcert needs tls_clientverifyfile, which says whose certificates are good")
     database = Database(settings.sqlalchemy_url)
-    metrics = Metrics(database)
+    metrics = Metrics(database, watches=settings.watch_interval_seconds > 0)
     app = FastAPI(
         title="Commissaire",
         description="Rolling operations on fleets of Linux hosts.",

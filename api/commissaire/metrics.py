@@ -19,7 +19,7 @@ from commissaire.records import Host, HostStatus, Operation, OperationKind, Oper
 class Metrics:
     """The metrics of one application."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, watches: bool = True) -> None:
         self.registry = CollectorRegistry()
         self.requests = Histogram(
             "commissaire_http_request_seconds",
@@ -38,7 +38,7 @@ class Metrics:
         )
         for outcome in ("passed", "failed", "unfinished"):
             self.checks.labels(outcome)
-        self.registry.register(_Fleet(database))
+        self.registry.register(_Fleet(database, watches))
 
     def router(self) -> APIRouter:
         """Return the route that shows them."""
@@ -53,7 +53,8 @@ class Metrics:
 
 
 class _Fleet(Collector):
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watches: bool) -> None:
+        self._watches = watches
         self._database = database
 
     def describe(self) -> Iterable[Metric]:
@@ -77,7 +78,8 @@ class _Fleet(Collector):
                     )
                 )
             }
-            lag.add_metric([], lag_seconds(session))
+            if self._watches:
+                lag.add_metric([], lag_seconds(session))
         for status in HostStatus:
             hosts.add_metric([status], by_status.get(status, 0))
         for kind in OperationKind:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlmodel import select
 from starlette.testclient import TestClient
 
 from api.conftest import KEY, Fleet, checkpoint, settings_in
 from commissaire.app import create_app
 from commissaire.clock import now
-from commissaire.fleet import checks
+from commissaire.fleet import checks, keys
 from commissaire.fleet.checks import Outcome
+from commissaire.launcher.reach import reach
 from commissaire.metrics import Metrics
 from commissaire.records import Host, HostStatus, Operation, OperationState
 from commissaire.watcher import Watcher
@@ -333,3 +337,19 @@ def test_a_cancelled_bootstrap_is_tried_again_too(fleet: Fleet, watcher: Watcher
     assert host(fleet).status == "investigating"
     with fleet.services.database.read() as session:
         assert len(session.exec(select(Operation)).all()) == 2
+
+
+def test_a_key_that_many_hosts_share_is_read_once(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    public_text = keys.public_text
+    monkeypatch.setattr(keys, "public_text", lambda private: read.append("once") or public_text(private))
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    for number in range(3):
+        fleet.host(f"10.0.3.{number}", ssh_priv_key=base64.b64encode(pem).decode())
+    known: dict[str, str] = {}
+    for _ in range(2):
+        with fleet.services.database.read() as session:
+            found = reach(session, fleet.services.secrets, [f"10.0.3.{number}" for number in range(3)], tmp_path, known)
+    assert (len(found.hosts), len(found.keys), read) == (3, 1, ["once"])

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, or_, update
 from sqlmodel import Session, col, select
 
 from commissaire.clock import now
+from commissaire.fleet.clusters import came_up
 from commissaire.fleet.errors import Conflict
-from commissaire.fleet.host_facts import came_up, record_facts
+from commissaire.fleet.host_facts import record_facts
 from commissaire.records import Host, HostStatus, Operation, OperationHost, OperationState
 
 WATCHED = (HostStatus.ACTIVE, HostStatus.DISASSOCIATED, HostStatus.FAILED)
@@ -162,5 +163,5 @@ def _busy(since: datetime | None = None) -> ColumnElement[bool]:
     begun = and_(col(Operation.state).in_((OperationState.QUEUED, OperationState.RUNNING)), col(Operation.attempt) > 0)
     if since is not None:
         begun = or_(begun, col(Operation.finished_at) >= since)
-    part = select(OperationHost.address).join(Operation, col(Operation.id) == col(OperationHost.operation_id))
-    return col(Host.address).in_(part.where(begun))
+    operations = select(Operation.id).where(begun)  # no join: it would read the hosts of all operations there ever were
+    return col(Host.address).in_(select(OperationHost.address).where(col(OperationHost.operation_id).in_(operations)))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlmodel import Session, col, select
 
+from commissaire.clock import now
 from commissaire.fleet.errors import Conflict, NotFound, NotReady
 from commissaire.records import (
     DEFAULT_NETWORK,
@@ -83,6 +84,14 @@ def ready_status(session: Session, cluster: Cluster) -> HostStatus:
     manager = session.get(ContainerManager, cluster.container_manager) if cluster.container_manager else None
     managed = manager is not None and manager.type != ContainerManagerType.TRIVIAL
     return HostStatus.DISASSOCIATED if managed else HostStatus.ACTIVE
+
+
+def came_up(session: Session, host: Host) -> None:
+    """Record that *host* can be used."""
+    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
+    host.status = ready_status(session, cluster) if cluster else HostStatus.DISASSOCIATED
+    host.message = ""
+    host.last_check = now()
 
 
 def status_of(statuses: Iterable[str]) -> ClusterStatus:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlmodel import Session
-
 from commissaire.clock import now
-from commissaire.fleet.clusters import ready_status
 from commissaire.fleet.sources import PROVIDED
-from commissaire.records import Cluster, Host, HostStatus
+from commissaire.records import Host
 
 _TEXT_FACTS = ("os", "os_version", "os_family", "kernel")
 _NUMBER_FACTS = ("cpus", "memory_kb", "space_bytes")
@@ -29,12 +26,4 @@ def record_facts(host: Host, facts: dict[str, Any]) -> None:
     for name in _NUMBER_FACTS:
         if name not in kept and isinstance(facts.get(name), int):
             setattr(host, name, min(max(facts[name], 0), 2**63 - 1 if name != "cpus" else 2**31 - 1))
-    host.last_check = now()
-
-
-def came_up(session: Session, host: Host) -> None:
-    """Record that *host* can be used."""
-    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
-    host.status = ready_status(session, cluster) if cluster else HostStatus.DISASSOCIATED
-    host.message = ""
     host.last_check = now()

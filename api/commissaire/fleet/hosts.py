@@ -19,6 +19,7 @@ from commissaire.records import (
     OperationKind,
     OperationState,
 )
+from commissaire.records.batches import batched
 from commissaire.secrets.store import SecretStore
 
 
@@ -49,6 +50,15 @@ def get_host(session: Session, address: str) -> Host:
     return host
 
 
+def hosts_at(session: Session, addresses: list[str]) -> dict[str, Host]:
+    """Return the hosts at *addresses*, by address; those that are not recorded are left out."""
+    found: dict[str, Host] = {}
+    for some in batched(addresses):
+        for host in session.exec(select(Host).where(col(Host.address).in_(some))):
+            found[host.address] = host
+    return found
+
+
 def list_hosts(
     session: Session, *, cluster_id: int | None = None, status: str | None = None, after: str = "", limit: int = 100
 ) -> list[Host]:
@@ -59,6 +69,19 @@ def list_hosts(
     if status is not None:
         query = query.where(Host.status == status)
     return list(session.exec(query.order_by(col(Host.address)).limit(limit)))
+
+
+def find_same(session: Session, store: SecretStore, wanted: HostRequest) -> Host | None:
+    """Return the host as it is recorded where *wanted* changes nothing of it; None where `put_host` has work to do.
+
+    Raises:
+        Conflict: as `put_host`.
+    """
+    host = hosts_at(session, [wanted.address]).get(wanted.address)
+    if host is None or wanted.source not in ("", host.source):
+        return None
+    _check_same(session, store, host, wanted, _cluster(session, wanted.cluster))
+    return host
 
 
 def put_host(session: Session, store: SecretStore, wanted: HostRequest) -> tuple[Host, bool]:

@@ -8,11 +8,13 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import or_, update
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from commissaire.clock import now
 from commissaire.fleet.errors import Conflict, NotFound
 from commissaire.records import Host, Source
+from commissaire.records.batches import batched
 
 PROVIDED = ("os", "cpus", "memory_kb", "space_bytes")
 """Fields of a host that its provider owns."""
@@ -47,7 +49,8 @@ def get_source(session: Session, name: str, configured: Collection[str]) -> Sour
     """
     if name not in configured:
         raise NotFound(f"there is no source {name}; the server's setting `sources` has none of that name")
-    return session.get(Source, name) or Source(name=name)
+    without_hosts = [defer(Source.hosts)]  # type: ignore[arg-type]  # thousands may be listed; few who ask see them
+    return session.get(Source, name, options=without_hosts) or Source(name=name)
 
 
 def request_refresh(session: Session, source: Source) -> None:
@@ -56,9 +59,15 @@ def request_refresh(session: Session, source: Source) -> None:
     session.add(source)
 
 
+def is_due(session: Session, name: str) -> bool:
+    """Tell whether a source is to be listed now."""
+    later = select(Source.name).where(Source.name == name, col(Source.due_at) > now())
+    return session.exec(later).first() is None
+
+
 def claim(session: Session, name: str, lease_seconds: float) -> bool:
     """Take a source that is due to be listed; no other server takes it for *lease_seconds*."""
-    if session.get(Source, name) is None:
+    if session.exec(select(Source.name).where(Source.name == name)).first() is None:
         session.add(Source(name=name))
         session.flush()
     due = or_(col(Source.due_at).is_(None), col(Source.due_at) <= now())
@@ -75,10 +84,16 @@ def record_listing(session: Session, name: str, listed: list[dict[str, Any]], re
     source.error, source.hosts, source.number_of_hosts = "", listed, len(listed)
     source.due_at = source.listed_at + timedelta(seconds=refresh_seconds)
     session.add(source)
-    by_address = _by_address(listed)
-    for host in session.exec(select(Host).where(Host.source == name)):
-        if host.address in by_address:
-            _take_over(host, by_address[host.address], source.listed_at)
+    told_of = _by_address(listed)
+    fields = [getattr(Host, field) for field in PROVIDED]
+    rows = session.execute(select(Host.id, Host.address, *fields).where(Host.source == name)).all()
+    seen = {host_id: (told_of[address], told) for host_id, address, *told in rows if address in told_of}
+    changed = {host_id for host_id, (new, told) in seen.items() if told != [new[field] for field in PROVIDED]}
+    for ids in batched(seen):
+        session.exec(update(Host).where(col(Host.id).in_(ids)).values(source_seen_at=source.listed_at))
+    for ids in batched(changed):  # mostly few; of these the bus tells
+        for host in session.exec(select(Host).where(col(Host.id).in_(ids))).all():
+            _take_over(host, told_of[host.address], source.listed_at)
             session.add(host)
 
 

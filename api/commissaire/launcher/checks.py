@@ -36,6 +36,7 @@ class Checks:
         self._supervisors = supervisors
         self._directory = data_dir / "operations" / "check"
         self._runtime = runtime / "check"
+        self._public_halves: dict[str, str] = {}
 
     def run(self, addresses: list[str]) -> tuple[dict[str, Outcome], str]:
         """Return what was found of each host, and why of some nothing was found."""
@@ -49,7 +50,7 @@ class Checks:
     def _run(self, addresses: list[str]) -> tuple[dict[str, Outcome], str]:
         try:
             with self._database.read() as session:
-                found = reach(session, self._store, addresses, self._directory)
+                found = reach(session, self._store, addresses, self._directory, self._public_halves)
         except StoreUnavailable as error:
             return {}, str(error)
         outcomes = {address: Outcome(failure=why) for address, why in found.unusable.items()}
@@ -70,11 +71,12 @@ class Checks:
         words = [""]
 
         def write(entries: list[dict[str, Any]]) -> None:
+            new_keys = [line for entry in entries if entry["type"] == "known_hosts" for line in entry["lines"]]
+            if new_keys:
+                with self._database.write() as session:
+                    pin_host_keys(session, new_keys)
             for entry in entries:
-                if entry["type"] == "known_hosts":
-                    with self._database.write() as session:
-                        pin_host_keys(session, entry["lines"])
-                elif entry["type"] == EventType.WARNING:
+                if entry["type"] == EventType.WARNING:
                     words[0] = entry["message"]
                 elif entry["type"] == EventType.CHECKPOINT:
                     outcomes[entry["host"]] = _outcome(entry)

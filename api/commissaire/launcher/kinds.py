@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from commissaire.fleet.host_facts import came_up, record_facts
+from commissaire.fleet.clusters import came_up
+from commissaire.fleet.host_facts import record_facts
 from commissaire.fleet.limits import Limits
 from commissaire.fleet.networks import bootstrap_options
 from commissaire.records import Cluster, Host, HostStatus, Network, Operation, OperationHostState, OperationKind

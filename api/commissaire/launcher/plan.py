@@ -55,25 +55,13 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     if left and limits.max_unavailable < 1:
         return Plan(None, {}, "hosts that failed are out of service and hold every place of max_unavailable")
     try:
-        return _plan_for(session, store, operation, left, limits, directory, runtime)
+        found = reach(session, store, [row.address for row in left], directory)
     except StoreUnavailable as error:
         return Plan(None, {}, str(error))
-
-
-def _plan_for(
-    session: Session,
-    store: SecretStore,
-    operation: Operation,
-    rows: list[OperationHost],
-    limits: Limits,
-    directory: Path,
-    runtime: Path,
-) -> Plan:
     kind = KINDS[operation.kind]
-    found = reach(session, store, [row.address for row in rows], directory)
     for address, cluster in found.clusters.items():
         found.hosts[address].update(kind.host_vars(*cluster))
-    for row in rows:
+    for row in left:
         if row.state == OperationHostState.RUNNING and row.address in found.hosts:
             found.hosts[row.address].update(kind.interrupted_vars(operation))
     job = Job(

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from commissaire.fleet import keys
+from commissaire.fleet.hosts import hosts_at
 from commissaire.launcher.job import PrivateKey
 from commissaire.records import Cluster, Host, Network
 from commissaire.secrets.backend import Opened
@@ -28,13 +29,23 @@ class Reach:
     unusable: dict[str, str] = field(default_factory=dict)
 
 
-def reach(session: Session, store: SecretStore, addresses: list[str], directory: Path) -> Reach:
+def reach(
+    session: Session,
+    store: SecretStore,
+    addresses: list[str],
+    directory: Path,
+    public_halves: dict[str, str] | None = None,
+) -> Reach:
     """Gather what a job in *directory* needs to get to the hosts at *addresses*.
+
+    *public_halves* are those of keys seen before, by fingerprint, and grow: to read an RSA key takes some tenths of a
+    second in which nothing else runs.
 
     Raises:
         StoreUnavailable: the keys can't be had just now.
     """
     found = Reach()
+    public_halves = {} if public_halves is None else public_halves
     known = _hosts(session, addresses)
     owners = [keys.secret_owner(host) for host, _ in known.values()]
     encoded = store.get_many(session, owners, keys.SSH_KEY_FIELD)
@@ -44,7 +55,7 @@ def reach(session: Session, store: SecretStore, addresses: list[str], directory:
             continue
         host, cluster = known[address]
         try:
-            key = _key(encoded.get(keys.secret_owner(host)))
+            key = _key(encoded.get(keys.secret_owner(host)), public_halves)
         except (keys.UnusableKey, SecretError) as error:
             found.unusable[address] = str(error)
             continue
@@ -80,23 +91,22 @@ def common_vars(directory: Path, **ssh_options: str) -> dict[str, Any]:
 
 def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, tuple[Cluster, Network] | None]]:
     """Return hosts by address, each with its cluster and that one's network."""
-    found: dict[str, tuple[Host, tuple[Cluster, Network] | None]] = {}
     pairs = session.exec(select(Cluster, Network).where(Cluster.network == Network.name)).all()
     clusters = {cluster.id: (cluster, network) for cluster, network in pairs}
-    for start in range(0, len(addresses), 500):
-        some = addresses[start : start + 500]
-        for host in session.exec(select(Host).where(col(Host.address).in_(some))):
-            found[host.address] = (host, clusters.get(host.cluster_id))
-    return found
+    found = hosts_at(session, addresses)
+    return {address: (host, clusters.get(host.cluster_id)) for address, host in found.items()}
 
 
-def _key(encoded: Opened | None) -> PrivateKey:
+def _key(encoded: Opened | None, public_halves: dict[str, str]) -> PrivateKey:
     if isinstance(encoded, SecretError):
         raise encoded
     if not encoded:
         raise keys.UnusableKey("no ssh_priv_key is recorded for it; PUT the host with one")
     private = keys.private_text(encoded)
-    return PrivateKey(name=keys.fingerprint(private), private=private, public=keys.public_text(private))
+    name = keys.fingerprint(private)
+    if name not in public_halves:
+        public_halves[name] = keys.public_text(private)
+    return PrivateKey(name=name, private=private, public=public_halves[name])
 
 
 def _host_vars(host: Host, cluster: str, public_key: Path) -> dict[str, Any]:

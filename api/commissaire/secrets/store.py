@@ -14,11 +14,11 @@ from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from commissaire.records import Secret
+from commissaire.records.batches import batched
 from commissaire.secrets.backend import Backend, Opened
 from commissaire.secrets.errors import SecretError, StoreUnavailable
 
 log = structlog.get_logger(__name__)
-_CHUNK = 500
 _DELETED = "commissaire_deleted_secrets"
 
 
@@ -85,8 +85,7 @@ class SecretStore:
             StoreUnavailable: a backend does not answer.
         """
         found: list[Secret] = []
-        for start in range(0, len(owners), _CHUNK):
-            some = owners[start : start + _CHUNK]
+        for some in batched(owners):
             found.extend(session.exec(select(Secret).where(Secret.field == field, col(Secret.owner).in_(some))))
         return dict(zip([secret.owner for secret in found], self.open(found), strict=True))
 

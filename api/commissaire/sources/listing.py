@@ -23,8 +23,6 @@ _NUMBERS = {
     "space_bytes": ("space_bytes", 1, 2**63 - 1),
     "space_gb": ("space_bytes", 1024**3, 2**63 - 1),
 }
-FIELDS = ("address", "os", *_NUMBERS)
-"""What a provider's variable can be taken for."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 ._+-]", re.ASCII)
 
 

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from commissaire.database import Database
-from commissaire.fleet.sources import claim, record_failure, record_listing
+from commissaire.fleet.sources import claim, is_due, record_failure, record_listing
 from commissaire.settings import SourceSettings
 from commissaire.sources.listing import ListingError
 from commissaire.sources.provider import list_hosts
@@ -42,6 +42,9 @@ class Refresher:
 
     def refresh(self, name: str, source: SourceSettings) -> bool:
         """List a source if it is due; return whether it was."""
+        with self._database.read() as session:
+            if not is_due(session, name):
+                return False
         with self._database.write() as session:
             if not claim(session, name, source.timeout_seconds + _LEASE_MARGIN_SECONDS):
                 return False

@@ -8,7 +8,7 @@ from sqlmodel import Session
 from commissaire.fleet import clusters
 from commissaire.fleet.addresses import canonical_address, check_address, check_name
 from commissaire.fleet.errors import NotFound
-from commissaire.fleet.hosts import get_host
+from commissaire.fleet.hosts import get_host, hosts_at
 from commissaire.problems import responses
 from commissaire.records import Cluster, HostStatus
 from commissaire.routes.v0.bodies import (
@@ -73,8 +73,10 @@ def replace_members(name: str, body: MembersWanted, parts: Parts) -> ClusterMemb
     with parts.database.write() as session:
         cluster = clusters.get_cluster(session, check_name(name))
         clusters.check_members(session, cluster, {canonical_address(address) for address in body.old})
-        new = [get_host(session, check_address(address)) for address in dict.fromkeys(body.new)]
-        clusters.replace_members(session, cluster, new)
+        new = [check_address(address) for address in dict.fromkeys(body.new)]
+        found = hosts_at(session, new)
+        members = [found.get(address) or get_host(session, address) for address in new]
+        clusters.replace_members(session, cluster, members)
         session.flush()
         shown = _show(session, cluster)
         return ClusterMembers(**shown.model_dump(exclude={"hosts"}))

@@ -91,7 +91,7 @@ def delete_host(address: str, parts: Parts) -> list[str]:
 @router.get(
     "/host/{address}/creds",
     responses=responses(404),
-    openapi_extra={"x-role": "administrator", "x-audit": True},
+    openapi_extra={"x-role": Role.ADMINISTRATOR, "x-audit": True},
 )
 def get_host_creds(address: str, parts: Parts, response: Response) -> HostCreds:
     """Return by which user and key a host is reached; for administrators, and each reading is audited."""
@@ -128,6 +128,10 @@ def _manager(session: Session, host: Host) -> ContainerManager | None:
 
 def _put(wanted: HostRequest, parts: Parts, asker: Asker) -> HostShown:
     check_source(wanted.source, parts.settings.sources)
+    with parts.database.read() as session:  # machines register at each boot: nobody need wait for that
+        same = hosts.find_same(session, parts.secrets, wanted)
+    if same is not None:
+        return HostShown.of(same)
     with parts.database.write() as session:
         host, new = hosts.put_host(session, parts.secrets, wanted)
         if wanted.source:

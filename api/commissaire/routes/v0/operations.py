@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Response
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_name
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import NotFound
+from commissaire.fleet.hosts import hosts_at
 from commissaire.fleet.operations import hosts_of, latest_of_cluster
 from commissaire.fleet.rolling import request_rolling
 from commissaire.launcher.kinds import KINDS
@@ -113,15 +114,12 @@ def _show(session: Session, operation: Operation, shown: type[_Shown], response:
     response.headers["Location"] = f"/api/v1/operations/{operation.id}"
     rows = hosts_of(session, operation)
     told = [row for row in rows if row.state in (OperationHostState.FINISHED, OperationHostState.RUNNING)]
-    hosts = _hosts(session, [row.address for row in told])
+    found = hosts_at(session, [row.address for row in told])
+    hosts = {row.address: _show_host(row.address, found.get(row.address)) for row in told}
     done = [hosts[row.address] for row in told if row.state == OperationHostState.FINISHED]
     in_process = [hosts[row.address] for row in told if row.state == OperationHostState.RUNNING]
     return shown.of(operation, in_process, **{KINDS[operation.kind].done: done})
 
 
-def _hosts(session: Session, addresses: list[str]) -> dict[str, HostShown]:
-    found = {address: HostShown.of(Host(address=address, status="")) for address in addresses}  # some may be deleted
-    for start in range(0, len(addresses), 500):
-        for host in session.exec(select(Host).where(col(Host.address).in_(addresses[start : start + 500]))):
-            found[host.address] = HostShown.of(host)
-    return found
+def _show_host(address: str, host: Host | None) -> HostShown:
+    return HostShown.of(host or Host(address=address, status=""))  # it may have been deleted since

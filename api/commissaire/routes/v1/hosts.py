@@ -69,7 +69,9 @@ def bootstrap(address: str, parts: Parts, asker: Asker, response: Response) -> O
         return show(session, operation)
 
 
-@router.post("/{address}/check", status_code=202, responses=responses(404, 409), openapi_extra={"x-role": "operator"})
+@router.post(
+    "/{address}/check", status_code=202, responses=responses(404, 409), openapi_extra={"x-role": Role.OPERATOR}
+)
 def check(address: str, parts: Parts) -> HostDetail:
     """Check a host now. `last_check` moves when it can be used; `check_failures` counts the checks that failed."""
     if not parts.settings.watch_interval_seconds:

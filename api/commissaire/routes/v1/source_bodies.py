@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from commissaire.clock import rfc3339
-from commissaire.records import Host, HostStatus, Source
+from commissaire.records import HostStatus, Source
 
 
 class SourceShown(BaseModel):
@@ -61,11 +61,10 @@ class SourceHostShown(BaseModel):
     owned: bool = Field(description="Whether its record here names this source.")
 
     @classmethod
-    def of(cls, told: dict[str, Any], recorded: dict[str, Host], source: str) -> SourceHostShown:
-        """Show what was listed."""
-        host = recorded.get(told["address"] or "") or recorded.get(told["name"].lower())
-        status = HostStatus(host.status) if host else None
-        return cls(**told, status=status, owned=host is not None and host.source == source)
+    def of(cls, told: dict[str, Any], recorded: dict[str, tuple[str, str]], source: str) -> SourceHostShown:
+        """Show what was listed; *recorded* are the status and the source of recorded hosts, by address."""
+        status, owner = recorded.get(told["address"] or "") or recorded.get(told["name"].lower()) or (None, None)
+        return cls(**told, status=HostStatus(status) if status else None, owned=owner == source)
 
 
 class SourceHostList(BaseModel):

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from commissaire.auth.role import Role
 from commissaire.fleet.sources import get_source, request_refresh
 from commissaire.problems import responses
 from commissaire.records import Host
@@ -27,11 +28,12 @@ def get_hosts(name: str, parts: Parts) -> SourceHostList:
     """Return the hosts that a source listed last, and the status of those that are recorded here."""
     with parts.database.read() as session:
         source = get_source(session, name, parts.settings.sources)
-        recorded = {host.address: host for host in session.exec(select(Host))} if source.hosts else {}
+        rows = session.exec(select(Host.address, Host.status, Host.source)).all() if source.hosts else []
+        recorded = {address: (status, of) for address, status, of in rows}
     return SourceHostList(items=[SourceHostShown.of(told, recorded, name) for told in source.hosts])
 
 
-@router.post("/{name}/refresh", status_code=202, openapi_extra={"x-role": "operator"}, responses=responses(404))
+@router.post("/{name}/refresh", status_code=202, openapi_extra={"x-role": Role.OPERATOR}, responses=responses(404))
 def refresh(name: str, parts: Parts) -> SourceShown:
     """List a source soon, in the background."""
     with parts.database.write() as session:
