@@ -93,7 +93,7 @@ def test_a_machine_that_boots_is_active_in_its_cluster_and_registers_once(
     assert (shown["cluster"], shown["remote_user"]) == ("web", "root")
     host_key = (host.root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
     assert shown["host_key"] == " ".join(host_key.split()[:2]), "pinned as the machine told it"
-    assert host_key not in controller.lab.known_hosts.read_text(), "cloud-init has made it anew"
+    assert str(shown["host_key"]) not in controller.lab.known_hosts.read_text(), "cloud-init has made it anew"
     host.wait_until_running()
     status = host.run(["cloud-init", "status", "--long"], capture_output=True, text=True, check=False).stdout
     assert "status: done" in status, status
@@ -142,13 +142,15 @@ def test_a_server_that_is_away_at_the_first_boot_is_waited_for_over_reboots(
 def test_a_wrong_password_is_told_and_can_be_mended_on_the_machine(
     controller: Controller, boot: Callable[..., LabHost]
 ) -> None:
-    host = boot("-s", "/etc/commissaire/own key", "-a", "/root/.ssh/authorized_keys", password="wrong")
+    host = boot("-s", "/etc/commissaire/own key", "-a", "/root/.ssh/authorized_keys", password="CANARY")
     wait_for_journal(controller, host, "systemctl restart commissaire-register.service")
     assert "refused: 403" in journal(host)
     assert record(controller, host) == {}
     settings = host.root / SETTINGS
     values = json.loads(settings.read_text())
-    assert base64.b64encode(b"wrong").decode() not in journal(host)
+    assert values["password"] == "CANARY"
+    for told in ("CANARY", base64.b64encode(b"boot:CANARY").decode()):
+        assert told not in journal(host)
     settings.write_text(json.dumps({**values, "password": PASSWORD}))
     host.run(["systemctl", "restart", "commissaire-register.service"])
     wait_until_active(controller, host)

@@ -68,7 +68,9 @@ def test_a_server_in_trouble_is_asked_again_ever_more_slowly(server: ScriptedSer
     assert naps == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch, naps: list[float]) -> None:
+def test_a_server_that_is_away_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, naps: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
     class Enough(Exception):
         pass
 
@@ -80,6 +82,10 @@ def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setattr("time.sleep", nap)
     with pytest.raises(Enough):
         part_handler.register({"endpoint": "http://127.0.0.1:1", "username": "u", "password": "secret-7"}, BODY)
+    printed = "".join(capsys.readouterr())
+    assert "again in 4 s" in printed
+    for told in ("secret-7", base64.b64encode(b"u:secret-7").decode()):
+        assert told not in printed
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
