@@ -6,7 +6,7 @@ import typer
 
 from commissaire.commctl import rolling
 from commissaire.commctl.completion import clusters, container_managers, networks
-from commissaire.commctl.deletion import delete_each
+from commissaire.commctl.each import delete_each
 from commissaire.commctl.output import OutputOption, show
 from commissaire.commctl.session import connect, segment
 

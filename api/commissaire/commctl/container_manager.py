@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from commissaire.commctl.completion import container_managers
-from commissaire.commctl.deletion import delete_each
+from commissaire.commctl.each import delete_each
 from commissaire.commctl.options import given_options
 from commissaire.commctl.output import LongOutputOption, OutputOption, show
 from commissaire.commctl.session import connect, segment

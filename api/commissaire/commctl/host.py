@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 
 from commissaire.commctl.completion import clusters, hosts
-from commissaire.commctl.deletion import delete_each
-from commissaire.commctl.errors import RefusedError
+from commissaire.commctl.each import ask_each, delete_each, exit_if_refused
 from commissaire.commctl.failure import tell_number, tell_reason, tell_retry
 from commissaire.commctl.keys import host_key, private_key
-from commissaire.commctl.output import OutputOption, show, tell
+from commissaire.commctl.output import OutputOption, show
 from commissaire.commctl.session import connect, segment
 
 app = typer.Typer(help="Add, show and remove hosts, and put them into clusters.", no_args_is_help=True)
@@ -18,6 +17,12 @@ app = typer.Typer(help="Add, show and remove hosts, and put them into clusters."
 Address = Annotated[
     str,
     typer.Argument(metavar="ADDRESS", help="The host's name or IP address.", show_default=False, autocompletion=hosts),
+]
+Addresses = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False, autocompletion=hosts
+    ),
 ]
 Cluster = Annotated[
     str, typer.Argument(metavar="CLUSTER", help="The cluster's name.", show_default=False, autocompletion=clusters)
@@ -108,12 +113,7 @@ def status(ctx: typer.Context, address: Address, output: OutputOption = None) ->
 @app.command()
 def bootstrap(
     ctx: typer.Context,
-    addresses: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False, autocompletion=hosts
-        ),
-    ],
+    addresses: Addresses,
     watch: Annotated[
         bool, typer.Option("--watch", "--wait", help="Wait until the hosts can be used; exit 2 when one fails.")
     ] = False,
@@ -123,56 +123,27 @@ def bootstrap(
     if watch and output:
         raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
     client = connect(ctx)
-    paths = {address: f"/api/v1/hosts/{segment(address)}/bootstrap" for address in addresses}
-    begun = []
-    for address, path in paths.items():
-        try:
-            begun.append({"address": address, "operation": client.post(path).body["id"]})
-        except RefusedError as error:
-            tell(f"{address}: {error}")
+    begun = ask_each(client.post, "/api/v1/hosts/{}/bootstrap", addresses)
     if watch:
         from commissaire.commctl.arrival import wait_for
 
-        wait_for(client, [one["address"] for one in begun])
+        wait_for(client, [*begun])
     elif begun:
-        show(begun, output)
-    if len(begun) < len(paths):
-        raise typer.Exit(RefusedError.exit_code)
+        show([{"address": address, "operation": answer["id"]} for address, answer in begun.items()], output)
+    exit_if_refused(addresses, begun)
 
 
 @app.command()
-def check(
-    ctx: typer.Context,
-    addresses: Annotated[
-        list[str], typer.Argument(metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False)
-    ],
-    output: OutputOption = None,
-) -> None:
+def check(ctx: typer.Context, addresses: Addresses, output: OutputOption = None) -> None:
     """Have hosts checked now; one that is refused doesn't keep the others."""
-    client = connect(ctx)
-    asked = []
-    for address in addresses:
-        try:
-            asked.append(client.post(f"/api/v1/hosts/{segment(address)}/check").body)
-        except RefusedError as error:
-            tell(f"{address}: {error}")
+    asked = ask_each(connect(ctx).post, "/api/v1/hosts/{}/check", addresses)
     if asked:
-        show(asked, output)
-    if len(asked) < len(addresses):
-        raise typer.Exit(RefusedError.exit_code)
+        show([*asked.values()], output)
+    exit_if_refused(addresses, asked)
 
 
 @app.command()
-def delete(
-    ctx: typer.Context,
-    addresses: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="ADDRESS", help="The hosts' names or IP addresses.", show_default=False, autocompletion=hosts
-        ),
-    ],
-    output: OutputOption = None,
-) -> None:
+def delete(ctx: typer.Context, addresses: Addresses, output: OutputOption = None) -> None:
     """Remove hosts from Commissaire, and from their clusters; one that can't be removed doesn't keep the others."""
     delete_each(connect(ctx), "/api/v0/host", addresses, output)
 

@@ -65,6 +65,7 @@ def test_words_of_the_program(configuration: Path, words: list[str], offered: se
         (["host", "ssh", ""], ["10.0.0.1", "fd00::1"]),
         (["host", "join", "10.0.0.1", "te"], ["test"]),
         (["host", "list", "te"], ["test"]),
+        (["host", "check", "10.0.0.1", "f"], ["fd00::1"]),
         (["network", "get", ""], ["default"]),
         (["container_manager", "get", ""], ["kube"]),
         (["operation", "list", "--host", "f"], ["fd00::1"]),

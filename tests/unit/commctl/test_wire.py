@@ -126,6 +126,16 @@ def test_a_host_that_is_not_checked_keeps_no_other_from_it(commctl: Run, server:
     assert "a is bootstrapping" in result.err
 
 
+@pytest.mark.parametrize("command", ["check", "bootstrap", "delete"])
+def test_when_one_of_several_hosts_is_no_name_none_is_touched(
+    commctl: Run, server: ScriptedServer, command: str
+) -> None:
+    result = commctl("host", command, "a", "..")
+    assert (result.code, result.out) == (2, "")
+    assert "'..' is no name" in result.err
+    assert not server.requests
+
+
 def test_host_create_sends_the_key_in_base64(commctl: Run, server: ScriptedServer, tmp_path: Path) -> None:
     server.answer("PUT", "/api/v0/host/10.0.0.1", 201, {"address": "10.0.0.1"})
     key = tmp_path / "key"
