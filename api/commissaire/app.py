@@ -170,12 +170,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         workers = Workers(dispatcher, launcher.run, launcher.cancel, threads_per_lane=settings.workers)
         tree = open_tree(settings, database, store)
         stack.callback(tree.close)
-        app.state.services = services = Services(
-            settings, database, store, tree, notices, dispatcher, Throttle(settings.refusal_delay_seconds)
-        )
         checks = Checks(database, store, supervisors, settings.data_dir, runtime)
         watcher = Watcher(database, dispatcher, checks, app.state.metrics, settings.watch_interval_seconds)
-        services.wake_watcher = watcher.wake
+        throttle = Throttle(settings.refusal_delay_seconds)
+        app.state.services = services = Services(
+            settings, database, store, tree, notices, dispatcher, throttle, watcher.wake
+        )
         refresher = Refresher(database, settings.sources, runtime)
         recovered = dispatcher.recover(at_start=True)
         if recovered:

@@ -29,7 +29,7 @@ class Services:
     notices: Notices
     dispatcher: Dispatcher
     key_throttle: Throttle
-    wake_watcher: Callable[[], None] = field(default=lambda: None)
+    wake_watcher: Callable[[], None]
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:

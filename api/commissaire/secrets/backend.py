@@ -15,10 +15,6 @@ Opened = str | SecretError
 class Backend(Protocol):
     """Keeps values. Thread-safe."""
 
-    @property
-    def name(self) -> str:
-        """What the setting and the records call it."""
-
     def seal(self, secret: Secret, value: str) -> None:
         """Keep *value*, never in the place of another, and fill in *secret* so that `open` finds it.
 

@@ -65,8 +65,6 @@ class CustodiaClient:
 class CustodiaBackend:
     """Keeps each value under a name of its own in Commissaire's container; records have the name."""
 
-    name = "custodia"
-
     def __init__(self, client: CustodiaClient, api_id: str, key: str) -> None:
         self._client = client
         self._api_id = api_id

@@ -26,7 +26,6 @@ class EmbeddedBackend:
     """Seals and opens secrets with one master key."""
 
     master_key: MasterKey
-    name: str = "embedded"
 
     def seal(self, secret: Secret, value: str) -> None:
         """See `Backend.seal`."""

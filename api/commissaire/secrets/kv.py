@@ -31,8 +31,6 @@ class KvBackend:
     A token that is refused is read, or asked for, once more: tokens end, and agents renew them in their file.
     """
 
-    name = "vault"
-
     def __init__(self, settings: SecretSettings) -> None:
         self._settings = settings
         self._silence = Silence()

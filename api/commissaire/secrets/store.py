@@ -102,10 +102,9 @@ class SecretStore:
             opened.update(zip(positions, values, strict=True))
         return [opened[position] for position in range(len(secrets))]
 
-    def forget(self, session: Session, owner: str, field: str | None = None) -> None:
-        """Delete *field* of *owner*, or everything that is recorded for it."""
-        query = select(Secret).where(Secret.owner == owner)
-        secrets = session.exec(query if field is None else query.where(Secret.field == field)).all()
+    def forget(self, session: Session, owner: str) -> None:
+        """Delete everything that is recorded for *owner*."""
+        secrets = session.exec(select(Secret).where(Secret.owner == owner)).all()
         for secret in secrets:
             session.delete(secret)
         session.flush()

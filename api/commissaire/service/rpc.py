@@ -17,10 +17,9 @@ METHOD_FAILED = -32000
 log = structlog.get_logger(__name__)
 
 
-def request(method: str, params: dict[str, Any] | list[Any], request_id: str | None) -> dict[str, Any]:
-    """Make a request; without an id nobody waits for an answer."""
-    document = {"jsonrpc": "2.0", "method": method, "params": params}
-    return document if request_id is None else {**document, "id": request_id}
+def request(method: str, params: dict[str, Any] | list[Any], request_id: str) -> dict[str, Any]:
+    """Make a request; the answer has its id."""
+    return {"jsonrpc": "2.0", "method": method, "params": params, "id": request_id}
 
 
 def answer(find: Callable[[str], Callable[..., Any] | None], body: Any, message: Any) -> dict[str, Any]:
