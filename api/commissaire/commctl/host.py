@@ -9,7 +9,7 @@ from commissaire.commctl.completion import clusters, hosts
 from commissaire.commctl.each import ask_each, delete_each, exit_if_refused
 from commissaire.commctl.failure import tell_number, tell_reason, tell_retry
 from commissaire.commctl.keys import host_key, private_key
-from commissaire.commctl.output import OutputOption, show
+from commissaire.commctl.output import OutputOption, either, show
 from commissaire.commctl.session import connect, segment
 
 app = typer.Typer(help="Add, show and remove hosts, and put them into clusters.", no_args_is_help=True)
@@ -56,8 +56,7 @@ def create(
     output: OutputOption = None,
 ) -> None:
     """Add a host; the server then investigates and bootstraps it."""
-    if watch and output:
-        raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
+    either(watch, output)
     body = {
         "ssh_priv_key": private_key(keyfile),
         "cluster": cluster,
@@ -120,8 +119,7 @@ def bootstrap(
     output: OutputOption = None,
 ) -> None:
     """Investigate and bootstrap hosts again, such as failed ones; one that is refused doesn't keep the others."""
-    if watch and output:
-        raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
+    either(watch, output)
     client = connect(ctx)
     begun = ask_each(client.post, "/api/v1/hosts/{}/bootstrap", addresses)
     if watch:

@@ -31,6 +31,12 @@ def show(result: Any, form: Format | None = None) -> None:
     say(render(result))
 
 
+def either(watch: bool, output: Format | None) -> None:
+    """Raise BadParameter when both are wanted."""
+    if watch and output:
+        raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
+
+
 def say(text: str) -> None:
     """Print a line on standard output at once; end quietly when its reader has gone."""
     try:

@@ -19,7 +19,6 @@ from commissaire.commctl.output import warn
 from commissaire.commctl.prompt import ask, ask_password, on_terminal
 
 EC2_BYTES = 16384
-USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
 PATH = re.compile(r"[/~][^\x00-\x1f]*")
 NO_CLOUD_CONFIG = "#cloud-config\n{}\n"
 
@@ -77,13 +76,6 @@ def cloud_config(path: Path | None) -> str:
     if text.split("\n", 1)[0].strip() != "#cloud-config":
         raise CommctlError(f"the cloud-init file {path} is no cloud-config: its first line must be #cloud-config")
     return text
-
-
-def checked_user(user: str) -> str:
-    """Return *user*. Raises CommctlError when no account can be called that."""
-    if not USER.fullmatch(user):
-        raise CommctlError(f"--remote-user {user!r} is no name of a Unix account")
-    return user
 
 
 def checked_path(path: str) -> str:

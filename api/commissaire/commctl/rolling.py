@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commissaire.commctl.completion import clusters
-from commissaire.commctl.output import Format, OutputOption, show, tell
+from commissaire.commctl.output import Format, OutputOption, either, show, tell
 from commissaire.commctl.session import connect, segment
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def deploy_status(ctx: typer.Context, name: Name, watch: WatchOption = False, ou
 
 
 def _start(ctx: typer.Context, name: str, kind: str, body: dict[str, Any], watch: bool, output: Format | None) -> None:
-    _either(watch, output)
+    either(watch, output)
     client = connect(ctx)
     answer = client.put(f"/api/v0/cluster/{segment(name)}/{kind}", body)
     if watch:
@@ -113,7 +113,7 @@ def _start(ctx: typer.Context, name: str, kind: str, body: dict[str, Any], watch
 
 
 def _status(ctx: typer.Context, name: str, kind: str, watch: bool, output: Format | None) -> None:
-    _either(watch, output)
+    either(watch, output)
     client = connect(ctx)
     answer = client.get(f"/api/v0/cluster/{segment(name)}/{kind}")
     if watch:
@@ -126,11 +126,6 @@ def _watch(client: "Client", location: str) -> None:
     from commissaire.commctl.watch import operation_id, watch
 
     watch(client, operation_id(location))
-
-
-def _either(watch: bool, output: Format | None) -> None:
-    if watch and output:
-        raise typer.BadParameter("--watch shows progress, not a result to be formatted; leave one of them out")
 
 
 def _limits(max_unavailable: str | None, max_failures: str | None) -> dict[str, int | str]:

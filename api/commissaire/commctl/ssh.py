@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commissaire.commctl.account import checked_user
 from commissaire.commctl.errors import CommctlError, NoObjectError, RefusedError
 from commissaire.commctl.keys import host_key
 from commissaire.commctl.session import segment
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from commissaire.commctl.client import Client
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,11 @@ def ssh(login: Login, arguments: list[str]) -> int:
 
     Raises CommctlError when there is no ssh, or for a user that is none.
     """
-    if not USER.fullmatch(login.user):
-        raise CommctlError(f"the server's remote_user {login.user!r} is no name of a Unix account")
+    user = checked_user(login.user, "the server's remote_user")
     if not shutil.which("ssh"):
         raise CommctlError("there is no ssh here; install OpenSSH's client")
     with _signals() as got, _folder() as folder:
-        command = ["ssh", *_options(login, folder), "-l", login.user, login.address, *arguments]
+        command = ["ssh", *_options(login, folder), "-l", user, login.address, *arguments]
         process = subprocess.Popen(command)
         got.process = process
         got.pass_on()

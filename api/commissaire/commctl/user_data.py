@@ -87,6 +87,7 @@ def user_data(
     if out and outfile:
         raise typer.BadParameter("the file is named twice; leave --outfile out")
     from commissaire.commctl import config, registration
+    from commissaire.commctl.account import checked_user
 
     chosen = configuration_path(ctx)
     known = config.read(chosen)
@@ -99,7 +100,7 @@ def user_data(
         "username": user,
         "password": secret,
         "cluster": cluster,
-        "remote_user": registration.checked_user(remote_user),
+        "remote_user": checked_user(remote_user, "--remote-user"),
         "ssh_key_path": registration.checked_path(ssh_key_path or f"~{remote_user}/.ssh/id_commissaire"),
         "authorized_keys_path": registration.checked_path(
             authorized_keys_path or f"~{remote_user}/.ssh/authorized_keys"
