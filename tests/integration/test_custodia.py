@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,21 @@ KEY = "Q0FOQVJZLWluLWEtY29hbC1taW5l"
 OURS = "storage_service"
 
 
-@pytest.fixture(scope="module", params=["CUSTODIA_KEY_ID", "CUSTODIA_AUTH_KEY"])
-def custodia(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Custodia]:
-    custodia = Custodia(tmp_path_factory.mktemp("custodia"), request.param)
+@pytest.fixture(scope="module")
+def custodia(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Custodia]:
+    with running(Custodia(tmp_path_factory.mktemp("custodia"))) as custodia:
+        yield custodia
+
+
+@contextmanager
+def running(custodia: Custodia) -> Iterator[Custodia]:
     custodia.start()
-    for api_id in (OURS, "one", "two"):
-        custodia.allow(api_id, f"key of {api_id}")
-    yield custodia
-    custodia.stop()
+    try:
+        for api_id in (OURS, "one", "two"):
+            custodia.allow(api_id, f"key of {api_id}")
+        yield custodia
+    finally:
+        custodia.stop()
 
 
 def settings_for(custodia: Custodia, data_dir: Path, **others: Any) -> Settings:
@@ -84,6 +92,19 @@ def test_a_hosts_key_lies_in_custodia_alone(client: TestClient, services: Servic
         assert KEY.encode() not in path.read_bytes()
     assert client.delete("/api/v0/host/10.0.0.1").status_code == 200
     assert custodia.names() == before
+
+
+def test_a_custodia_that_takes_keys_by_the_other_header_keeps_and_gives(tmp_path: Path) -> None:
+    with (
+        running(Custodia(tmp_path, "CUSTODIA_AUTH_KEY")) as custodia,
+        TestClient(create_app(settings_for(custodia, tmp_path / "data")), raise_server_exceptions=False) as client,
+    ):
+        body = {"ssh_priv_key": KEY}
+        assert client.put("/api/v0/host/10.0.0.1", json=body, auth=("a", "p")).status_code == 201
+        assert client.get("/api/v0/host/10.0.0.1/creds", auth=("a", "p")).json()["ssh_priv_key"] == KEY
+        assert len(custodia.names()) == 1
+        assert ask(client, "one", "PUT", "/one/key", KEY).status_code == 201
+        assert ask(client, "one", "GET", "/one/key").json() == {"type": "simple", "value": KEY}
 
 
 def test_an_empty_key_is_kept_as_such(client: TestClient) -> None:
