@@ -10,8 +10,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ import pytest
 from commissaire.auth.httpbasicauth import hash_password
 from unit.commctl.certificates import Authority, Pair
 
+pytestmark = pytest.mark.integration
+
 SERVER = Path(sys.executable).with_name("commissaire-server")
 BASIC = {"name": "httpbasicauth", "users": {"bob": {"hash": hash_password("secret", rounds=4), "role": "viewer"}}}
 CERTIFICATE = {"name": "httpauthclientcert", "roles": {"carol": "registrar", "group:ops": "operator"}}
-Start = Callable[..., str]
 
 
 class Clients:
@@ -56,40 +57,52 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Clients:
     return Clients(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture
-def start(clients: Clients, tmp_path: Path) -> Iterator[Start]:
-    """Start a server with these plugins on loopback; it contacts nobody (`--workers 0`)."""
-    with ExitStack() as stack:
+@contextmanager
+def running(folder: Path, *plugins: dict[str, Any], server: Path, authority: Path | None) -> Iterator[str]:
+    """Run a server with these plugins on loopback, and yield its URL; it contacts nobody (`--workers 0`).
 
-        def started(
-            *plugins: dict[str, Any], verify: bool = True, server: Path = clients.server, authority: Path | None = None
-        ) -> str:
-            with socket.create_server(("127.0.0.1", 0)) as listener:
-                port = listener.getsockname()[1]
-            document = {"tls-pemfile": str(server), "authentication-plugins": plugins, "workers": 0}
-            if verify:
-                document["tls-clientverifyfile"] = str(authority or clients.authority.path)
-            (tmp_path / "conf.json").write_text(json.dumps(document))
-            words = ["-c", str(tmp_path / "conf.json"), "--data-dir", str(tmp_path / "data"), "-p", str(port)]
-            with (tmp_path / "log").open("wb") as log:
-                process = subprocess.Popen([SERVER, *words], stderr=log, env={**os.environ, "HOME": str(tmp_path)})
-            stack.callback(process.wait, 30)
-            stack.callback(process.terminate)
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    httpx.get(f"https://127.0.0.1:{port}/readyz", verify=False, trust_env=False)  # noqa: S501
-                    return f"https://127.0.0.1:{port}"
-                except httpx.TransportError:
-                    assert process.poll() is None, (tmp_path / "log").read_text()
-                    assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-                    time.sleep(0.1)
-
-        yield started
+    *server* is its certificate with its key, *authority* that of clients.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    document = {"tls-pemfile": str(server), "authentication-plugins": plugins, "workers": 0}
+    if authority is not None:
+        document["tls-clientverifyfile"] = str(authority)
+    (folder / "conf.json").write_text(json.dumps(document))
+    words = ["-c", str(folder / "conf.json"), "--data-dir", str(folder / "data"), "-p", str(port)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([SERVER, *words], stderr=log, env={**os.environ, "HOME": str(folder)})
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(f"https://127.0.0.1:{port}/readyz"):
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield f"https://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
-def test_a_certificate_of_the_authority_signs_in_and_its_units_are_groups(start: Start, clients: Clients) -> None:
-    url = start(CERTIFICATE, BASIC)
+def answers(url: str) -> bool:
+    try:
+        httpx.get(url, verify=False, trust_env=False)  # noqa: S501
+    except httpx.TransportError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def url(clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a server that believes certificates first, and passwords then."""
+    authority = clients.authority.path
+    with running(
+        tmp_path_factory.mktemp("server"), CERTIFICATE, BASIC, server=clients.server, authority=authority
+    ) as url:
+        yield url
+
+
+def test_a_certificate_of_the_authority_signs_in_and_its_units_are_groups(url: str, clients: Clients) -> None:
     assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 200
     refused = clients.get(url, "/api/v0/cluster/web", clients.alice, method="PUT", json={})
     assert refused.json()["detail"].startswith("alice has the role operator; PUT /api/v0/cluster/web needs administ")
@@ -105,33 +118,32 @@ def test_a_certificate_of_the_authority_signs_in_and_its_units_are_groups(start:
 
 
 @pytest.mark.parametrize("who", ["stranger", "expired"])
-def test_a_certificate_that_is_not_good_ends_the_handshake(start: Start, clients: Clients, who: str) -> None:
-    url = start({"name": "httpauthclientcert"}, BASIC)
+def test_a_certificate_that_is_not_good_ends_the_handshake(url: str, clients: Clients, who: str) -> None:
     with pytest.raises(httpx.TransportError):
         clients.get(url, "/api/v0/clusters", getattr(clients, who))
     assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 200
 
 
-def test_with_cn_only_that_name_signs_in(start: Start, clients: Clients) -> None:
-    url = start({"name": "commissaire_http.authentication.httpauthclientcert", "cn": "alice"}, BASIC)
-    assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 200
-    assert clients.get(url, "/api/v0/clusters", clients.carol).status_code == 403
-    assert clients.get(url, "/api/v0/clusters", clients.carol, auth=("bob", "secret")).status_code == 200
+def test_with_cn_only_that_name_signs_in(clients: Clients, tmp_path: Path) -> None:
+    plugin = {"name": "commissaire_http.authentication.httpauthclientcert", "cn": "alice"}
+    with running(tmp_path, plugin, BASIC, server=clients.server, authority=clients.authority.path) as url:
+        assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 200
+        assert clients.get(url, "/api/v0/clusters", clients.carol).status_code == 403
+        assert clients.get(url, "/api/v0/clusters", clients.carol, auth=("bob", "secret")).status_code == 200
 
 
-def test_a_client_can_not_make_up_a_certificate_by_headers(start: Start, clients: Clients) -> None:
-    url = start({"name": "httpauthclientcert"})
+def test_a_client_can_not_make_up_a_certificate_by_headers(url: str, clients: Clients) -> None:
     pem = clients.alice.certificate.read_text().replace("\n", "%0A")
     for header in ("X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "SSL_CLIENT_CERT", "X-Client-Cert"):
         assert clients.get(url, "/api/v0/clusters", headers={header: pem}).status_code == 403
 
 
-def test_without_an_authority_for_clients_tls_and_passwords_work(start: Start, clients: Clients) -> None:
-    url = start(BASIC, verify=False)
-    assert clients.get(url, "/api/v0/clusters", auth=("bob", "secret")).status_code == 200
-    assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 403
-    with pytest.raises(httpx.TransportError):
-        httpx.get(url.replace("https", "http"), trust_env=False, timeout=10)
+def test_without_an_authority_for_clients_tls_and_passwords_work(clients: Clients, tmp_path: Path) -> None:
+    with running(tmp_path, BASIC, server=clients.server, authority=None) as url:
+        assert clients.get(url, "/api/v0/clusters", auth=("bob", "secret")).status_code == 200
+        assert clients.get(url, "/api/v0/clusters", clients.alice).status_code == 403
+        with pytest.raises(httpx.TransportError):
+            httpx.get(url.replace("https", "http"), trust_env=False, timeout=10)
 
 
 def test_client_certificates_without_an_authority_are_told_at_the_start(clients: Clients, tmp_path: Path) -> None:
@@ -142,9 +154,7 @@ def test_client_certificates_without_an_authority_are_told_at_the_start(clients:
     assert "httpauthclientcert needs tls_clientverifyfile" in done.stderr
 
 
-def test_the_documents_commands_make_certificates_that_work(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_documents_commands_make_certificates_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (Path(__file__).parents[2] / "docs/server.md").read_text()
     commands = re.findall(r"^\$ ((?:openssl|cat server).*)$", text, re.MULTILINE)
     assert len(commands) == 4
@@ -152,10 +162,10 @@ def test_the_documents_commands_make_certificates_that_work(
     for command in commands:
         subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     plugin = {"name": "httpauthclientcert", "role": "operator"}
-    url = start(plugin, server=tmp_path / "server.pem", authority=tmp_path / "ca.pem")
-    context = ssl.create_default_context(cafile="ca.pem")
-    context.load_cert_chain("alice.crt", "alice.key")
-    with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
-        assert client.get(f"{url}/api/v0/clusters").status_code == 200
-        detail = client.put(f"{url}/api/v0/cluster/web", json={}).json()["detail"]
+    with running(tmp_path, plugin, server=tmp_path / "server.pem", authority=tmp_path / "ca.pem") as url:
+        context = ssl.create_default_context(cafile="ca.pem")
+        context.load_cert_chain("alice.crt", "alice.key")
+        with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
+            assert client.get(f"{url}/api/v0/clusters").status_code == 200
+            detail = client.put(f"{url}/api/v0/cluster/web", json={}).json()["detail"]
     assert detail.startswith("alice has the role operator; ")
