@@ -1,4 +1,4 @@
-"""Bearer tokens by TokenReview, against a double of the API server (the real one: see the Kubernetes tests)."""
+"""Bearer tokens by TokenReview, against a double of the API server."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from commissaire.settings import AuthenticationPlugin, Settings
 from unit.commctl.certificates import Authority
 
 from .token_reviewer import REVIEWER, REVIEWER_NAME, TokenReviewer, token_reviewer
+
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
