@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from api.conftest import KEY, PASSWORD, USER, Fleet, settings_in
 from commissaire.app import create_app
+from commissaire.auth.throttle import FREE, WAITING_AT_MOST, Throttle
 from commissaire.configuration import SettingsError
 from commissaire.records import AuditEntry, Secret
 from commissaire.secrets import factory
@@ -185,6 +187,20 @@ def test_somebody_elses_secrets_are_not_there(fleet: Fleet, method: str, path: s
     two("POST", "/app/")
     assert two("PUT", "/app/key", simple("mine")).status_code == 201
     assert one("GET", "/app/key").json() == simple(CANARY)
+
+
+def test_no_key_is_looked_at_from_where_many_wrong_ones_come(
+    program: Program, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Throttle(3)
+    monkeypatch.setattr(fleet.services, "key_throttle", busy)
+    with ExitStack() as waiting:
+        for _ in range(FREE + WAITING_AT_MOST):
+            waiting.enter_context(busy.refusal("10.9.9.9", ""))
+        answer = program("GET", "")
+        assert "too many wrong keys come from 10.9.9.9" in check_problem(answer, 429)
+        assert answer.headers["Retry-After"] == "2"
+    assert program("GET", "").status_code == 200
 
 
 def test_a_key_opens_nothing_but_the_secrets(program: Program) -> None:

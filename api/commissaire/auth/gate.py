@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 
 import structlog
@@ -114,14 +113,8 @@ class Gate:
         return None
 
     def _check_throttle(self, sign_in: SignIn) -> None:
-        seconds = self._throttle.retry_after(sign_in.client) if _has_credentials(sign_in) else 0
-        if seconds:
-            log.warning("sign_in_not_looked_at", client=sign_in.client, retry_after_seconds=seconds)
-            raise HTTPException(
-                429,
-                f"too many wrong credentials come from {sign_in.client}; try again in {seconds:.0f} seconds",
-                {"Retry-After": str(math.ceil(seconds))},
-            )
+        if _has_credentials(sign_in):
+            self._throttle.check(sign_in.client, "sign_in_not_looked_at", "credentials")
 
     async def _refuse(self, sign_in: SignIn, path: str) -> None:
         """Log a refusal, and let it wait when there were many."""

@@ -7,11 +7,15 @@ but from an address of which several refusals wait already, no further credentia
 from __future__ import annotations
 
 import ipaddress
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+import structlog
+from starlette.exceptions import HTTPException
 
 FREE = 5
 """Refusals in a row that nobody waits for: people mistype."""
@@ -22,6 +26,7 @@ _FORGOTTEN_AFTER_SECONDS = 900
 _SIZE = 20_000
 _LONGEST_NAME = 100
 """Characters of a name that are remembered: headers may have tens of kilobytes."""
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -42,6 +47,21 @@ class Throttle:
         """Return after how many seconds this client's credentials are looked at again; 0 is now."""
         guesses = self._guesses.get(("client", _network(client)))
         return self._delay(guesses.count) if guesses and guesses.waiting >= WAITING_AT_MOST else 0.0
+
+    def check(self, client: str, event: str, what: str) -> None:
+        """Refuse, and log as *event*, when this client's credentials, called *what*, are not to be looked at now.
+
+        Raises:
+            HTTPException: 429, with `Retry-After`.
+        """
+        seconds = self.retry_after(client)
+        if seconds:
+            log.warning(event, client=client, retry_after_seconds=seconds)
+            raise HTTPException(
+                429,
+                f"too many wrong {what} come from {client}; try again in {seconds:.0f} seconds",
+                {"Retry-After": str(math.ceil(seconds))},
+            )
 
     @contextmanager
     def refusal(self, client: str, user: str) -> Iterator[float]:

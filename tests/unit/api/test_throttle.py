@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from starlette.exceptions import HTTPException
+from structlog.testing import capture_logs
 
 from commissaire.auth import throttle
 from commissaire.auth.throttle import FREE, WAITING_AT_MOST, Throttle
@@ -64,6 +66,25 @@ def test_while_several_refusals_of_a_client_wait_no_more_is_looked_at_from_there
         assert made.retry_after("10.0.0.1") == 2.0
         assert made.retry_after("10.0.0.2") == 0.0
     assert made.retry_after("10.0.0.1") == 0.0
+
+
+def test_what_is_not_looked_at_is_told_with_the_time_to_wait_and_logged() -> None:
+    made = Throttle(0.3)
+    for _ in range(FREE + 1):
+        refuse(made)
+    with ExitStack() as waiting, capture_logs() as logs:
+        made.check("10.0.0.1", "not_looked_at", "keys")
+        for _ in range(WAITING_AT_MOST):
+            waiting.enter_context(made.refusal("10.0.0.1", ""))
+        with pytest.raises(
+            HTTPException, match=r"too many wrong keys come from 10\.0\.0\.1; try again in 0 s"
+        ) as caught:
+            made.check("10.0.0.1", "not_looked_at", "keys")
+        made.check("10.0.0.2", "not_looked_at", "keys")
+    assert (caught.value.status_code, caught.value.headers) == (429, {"Retry-After": "1"})
+    assert [(entry["event"], entry["client"], entry["retry_after_seconds"]) for entry in logs] == [
+        ("not_looked_at", "10.0.0.1", 0.3)
+    ]
 
 
 @pytest.mark.parametrize(

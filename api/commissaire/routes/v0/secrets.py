@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import math
 from typing import Annotated, Any, Literal
 
 import structlog
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, StrictStr, ValidationError
@@ -59,11 +58,7 @@ async def _caller(
     """Return who calls; the documents' sample has the key in a header CUSTODIA_KEY_ID."""
     caller = Caller(api_id or "", key or request.headers.get("custodia_key_id", ""))
     client = request.client.host if request.client else ""
-    seconds = parts.key_throttle.retry_after(client)
-    if seconds:
-        log.warning("api_key_not_looked_at", client=client, retry_after_seconds=seconds)
-        retry = {"Retry-After": str(math.ceil(seconds))}
-        raise HTTPException(429, f"too many wrong keys come from {client}; try again in {seconds:.0f} seconds", retry)
+    parts.key_throttle.check(client, "api_key_not_looked_at", "keys")
     try:
         await run_in_threadpool(parts.secret_tree.authenticate, caller)
     except Refused:
