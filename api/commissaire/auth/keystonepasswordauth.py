@@ -17,14 +17,12 @@ class KeystonePasswordAuth:
     def __init__(
         self, url: str, domain: str = "Default", project: str | None = None, certificate_authority: str | None = None
     ) -> None:
-        self._keystone = Keystone(url, certificate_authority)
-        self._domain = domain
-        self._project = project
+        self._keystone = Keystone(url, domain, project, certificate_authority)
 
     def authenticate(self, sign_in: SignIn) -> Identity | None:
         """See `Authenticator.authenticate`."""
         credentials = basic_credentials(sign_in.headers.get("authorization", ""))
-        return self._keystone.of_password(*credentials, self._domain, self._project) if credentials else None
+        return self._keystone.of_password(*credentials) if credentials else None
 
 
 PluginClass = KeystonePasswordAuth

@@ -21,14 +21,12 @@ class KeystoneTokenAuth:
     def __init__(
         self, url: str, domain: str = "Default", project: str | None = None, certificate_authority: str | None = None
     ) -> None:
-        self._keystone = Keystone(url, certificate_authority)
-        self._domain = domain
-        self._project = project
+        self._keystone = Keystone(url, domain, project, certificate_authority)
 
     def authenticate(self, sign_in: SignIn) -> Identity | None:
         """See `Authenticator.authenticate`."""
         token = sign_in.headers.get("x-auth-token", "")
-        return self._keystone.of_token(token, self._domain, self._project) if token and token.isascii() else None
+        return self._keystone.of_token(token) if token and token.isascii() else None
 
 
 PluginClass = KeystoneTokenAuth
