@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from ports import free_port
+
 from . import ceiling, client
 from .fleet import address, record_hosts
 from .report import Part, ratio
-from .server import Server, free_port, running, wait_until_ready
+from .server import Server, running, wait_until_ready
 
 HOSTS = 10_000
 CONNECTIONS = 4

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import httpx
 
 from commissaire.database import Database
 from lab import Lab
+from ports import free_port
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 60
@@ -97,12 +97,6 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on right now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def wait_until_ready(endpoint: str, process: "subprocess.Popen[bytes]", lab: Lab | None = None) -> None:

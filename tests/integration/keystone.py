@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import httpx
 
 from lab.image import CACHE
+from ports import free_port
 from unit.commctl.certificates import Authority
 
 REQUIREMENTS = Path(__file__).with_name("keystone-requirements.txt")
@@ -112,8 +112,7 @@ def running_keystone(programs: Path, folder: Path, authority: Authority) -> Iter
         assert done == [0, 0, 0], (folder / "log").read_text()
         bootstrap = [*manage, "bootstrap", "--bootstrap-password", PASSWORD]
         subprocess.run(bootstrap, env=variables, stdout=log, stderr=log, cwd=folder, check=True)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        port = free_port()
         pair = authority.sign("keystone")
         serve = [programs / "bin/python", "-c", _SERVE, str(port), pair.certificate, pair.key]
         process = subprocess.Popen(serve, env=variables, stdout=log, stderr=log, cwd=folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from integration.etcd import free_port
+from ports import free_port
 
 PASSWORD = "CANARY/of the bus"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import httpx
 import pytest
 
 from commissaire.auth.httpbasicauth import hash_password
+from ports import free_port
 from unit.commctl.certificates import Authority, Pair
 
 pytestmark = pytest.mark.integration
@@ -63,8 +63,7 @@ def running(folder: Path, *plugins: dict[str, Any], server: Path, authority: Pat
 
     *server* is its certificate with its key, *authority* that of clients.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     document = {"tls-pemfile": str(server), "authentication-plugins": plugins, "workers": 0}
     if authority is not None:
         document["tls-clientverifyfile"] = str(authority)

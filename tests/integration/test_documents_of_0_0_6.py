@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from commissaire.auth.httpbasicauth import hash_password
-from integration.etcd import Authority, free_port
+from integration.etcd import Authority
+from ports import free_port
 
 pytestmark = pytest.mark.integration
 SERVER = Path(sys.executable).parent / "commissaire-server"

@@ -18,7 +18,8 @@ from commissaire import configuration
 from commissaire.configuration import SettingsError
 from commissaire.server import settings_from
 from commissaire.settings import Settings
-from integration.etcd import Authority, Etcd, free_port, running_etcd
+from integration.etcd import Authority, Etcd, running_etcd
+from ports import free_port
 
 pytestmark = pytest.mark.integration
 KEY = "/commissaire/config/commissaire"

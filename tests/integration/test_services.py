@@ -31,8 +31,9 @@ from commissaire.service import (
     StorageClient,
     StorageError,
 )
-from integration.etcd import free_port, running_etcd
+from integration.etcd import running_etcd
 from integration.redis_server import PASSWORD, RedisServer
+from ports import free_port
 
 pytestmark = pytest.mark.integration
 DOCUMENT = (Path(__file__).parents[2] / "docs/services.md").read_text()

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from commissaire.bus.notification import Notification
 from commissaire.bus.publisher import Publisher
 from commissaire.bus.uri import shown
 from commissaire.configuration import SettingsError
+from unit.waiting import until
 
 NOBODY = "redis://:CANARY@127.0.0.1:1/"
 
@@ -37,13 +37,6 @@ def number(outcomes: Counter, outcome: str) -> float:
 
 def notifications(*names: str) -> list[Notification]:
     return [Notification(f"notify.storage.Host.{name}", json.dumps(name).encode()) for name in names]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

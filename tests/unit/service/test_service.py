@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +25,7 @@ from commissaire.service import (
     ServiceSettings,
     StorageError,
 )
+from unit.waiting import until
 
 
 class Example(Service):
@@ -80,13 +80,6 @@ def running(service: Service) -> Iterator[None]:
         thread.join(10)
         service.delete_queues()
         assert not thread.is_alive()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def notify(settings: ServiceSettings, *notifications: tuple[str, str, dict[str, Any]]) -> None:
