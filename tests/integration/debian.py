@@ -14,6 +14,7 @@ set -e
 [ "$1" = configure ] || exit 0
 echo "begin VERSION $(date +%s.%N)" >>/{LOG}
 [ -z "$2" ] || sleep 1
+while [ -e /etc/canary-waits ]; do sleep 0.1; done
 if [ -e /etc/canary-breaks ]; then echo 'canary: there is a file /etc/canary-breaks' >&2; exit 1; fi
 echo "end VERSION $(date +%s.%N)" >>/{LOG}
 EXTRA
@@ -21,7 +22,8 @@ EXTRA
 
 
 def build(folder: Path, version: str, extra: str = "") -> Path:
-    """Build the package: its configuring is logged, takes a second in an upgrade, and fails at /etc/canary-breaks."""
+    """Build the package: its configuring is logged, takes a second in an upgrade, lasts as long as there is
+    an /etc/canary-waits, and fails at /etc/canary-breaks."""
     tree = folder / f"{NAME}-{version}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "etc").mkdir()
@@ -58,7 +60,8 @@ def publish(lab: Lab, package: Path) -> None:
 def install(lab: Lab, package: Path) -> None:
     """Install `package` on every machine, and forget what earlier ones logged and left."""
     for host in lab.hosts:
-        (host.root / "etc/canary-breaks").unlink(missing_ok=True)
+        for mark in ("etc/canary-breaks", "etc/canary-waits"):
+            (host.root / mark).unlink(missing_ok=True)
         (host.root / "root" / package.name).write_bytes(package.read_bytes())
         host.run(["dpkg", "--purge", "--force-all", NAME], check=False, capture_output=True)
         host.run(["dpkg", "--install", f"/root/{package.name}"], capture_output=True)

@@ -56,7 +56,8 @@ def test_exactly_the_package_changes_and_never_on_more_hosts_than_the_window(can
     before = {host.name: debian.packages(host) for host in canary.hosts}
     boots = {host.name: host.boots() for host in canary.hosts}
     (canary.host("h1").root / "etc/canary.conf").write_text("mine\n")
-    outcome = run_playbook(canary, "upgrade", max_unavailable=window)
+    with all_wait_for(canary, window):
+        outcome = run_playbook(canary, "upgrade", max_unavailable=window)
     assert outcome.returncode == 0, outcome.output
     assert debian.most_at_once(canary) == window
     for host in canary.hosts:
@@ -189,3 +190,23 @@ def holder_of_the_lock(lab: Lab, host: LabHost):
         assert holder.stdout.readline() == b"held\n"
         yield holder
         holder.stdin.close()
+
+
+@contextmanager
+def all_wait_for(lab: Lab, number: int):
+    """Let no machine end its configuring before `number` of them are in it, or three minutes after."""
+    marks = [host.root / "etc/canary-waits" for host in lab.hosts]
+
+    def let_go() -> None:
+        deadline = time.monotonic() + 180
+        while sum(bool(debian.configured(host)) for host in lab.hosts) < number and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for mark in marks:
+            mark.unlink()
+
+    for mark in marks:
+        mark.touch()
+    waiting = threading.Thread(target=let_go)
+    waiting.start()
+    yield
+    waiting.join()
