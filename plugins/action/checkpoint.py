@@ -11,7 +11,11 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.progress import 
 
 ARGUMENTS = {
     "phase": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["running", "finished", "failed", "not_started"], "default": "running"},
+    "state": {
+        "type": "str",
+        "choices": ["pending", "running", "finished", "failed", "not_started"],
+        "default": "running",
+    },
     "message": {"type": "str", "default": ""},
     "data": {"type": "dict", "default": {}},
 }

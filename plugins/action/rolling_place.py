@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible import constants as C  # noqa: N812
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.commissaire.fleet.plugins.plugin_utils import place
+from ansible.utils.display import Display
+from ansible_collections.commissaire.fleet.plugins.plugin_utils import place, watchdog
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import read_canary
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.control import plan_control
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.gate import Gate, Rules
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import CommandError, Machine, NoContactError
-from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile, Record
-from ansible_collections.commissaire.fleet.plugins.plugin_utils.processes import live_workers
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.progress import checkpoint
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+display = Display()
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["taken", "released"], "required": True},
@@ -27,14 +28,15 @@ ARGUMENTS = {
     "max_failures": {"type": "raw", "default": 0},
     "failed": {"type": "bool", "default": False},
     "out_of_service": {"type": "bool", "default": False},
+    "canary": {"type": "raw", "default": 0},
+    "canary_soak_seconds": {"type": "float", "default": 0},
+    "canary_ended_at": {"type": "float", "default": 0},
+    "control_file": {"type": "path", "default": ""},
+    "when_paused": {"type": "str", "choices": ["wait", "end"], "default": "wait"},
     "phase": {"type": "str"},
 }
-POLL_SECONDS = 0.05
-TURN_SECONDS = 2.0  # how long a free place is left to the hosts that come first in the play
-WARM_UP_AFTER_SECONDS = 0.5  # of waiting; at first the host that got a place needs the processors
 WARM_UP_SECONDS = 2.0  # at most, for a login that the next task would spend the time of a place on
-LOOK_SECONDS = 5.0  # between looks for a worker that still works for a host with a place
-LOOKS = 4  # this many in a row without one, and the hosts with a place have left the play
+STATES = {"refuse": "not_started", "pause": "pending"}
 
 
 class ActionModule(ActionBase):
@@ -48,24 +50,16 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(ARGUMENTS)
         variables = task_vars or {}
         host = variables["inventory_hostname"]
-        file = PlaceFile(C.DEFAULT_LOCAL_TMP, str(self._task.get_play()._uuid))
-        if arguments["state"] == "released":
-            with file.change() as record:
-                record.places = place.release(record.places, host, arguments["failed"], arguments["out_of_service"])
-                kept = host in record.places.kept
-            result = {"changed": False, "taken": kept, "msg": "keeps its place" if kept else "gave its place back"}
-            if arguments["phase"]:
-                result["checkpoint"] = checkpoint(arguments["phase"])
-            return result
-
+        play = str(self._task.get_play()._uuid)
+        file = PlaceFile(C.DEFAULT_LOCAL_TMP, play)
         everyone = variables["ansible_play_hosts_all"]
-        try:
-            limits = place.read_limits(arguments["max_unavailable"], arguments["max_failures"], len(everyone))
-        except ValueError as error:
-            raise AnsibleActionFail(str(error)) from error
+        if arguments["state"] == "released":
+            return self._release(file, host, arguments)
+        rules = self._rules(arguments, len(everyone))
+        watchdog.start(file, C.DEFAULT_LOCAL_TMP, play)
         gone = frozenset(everyone) - frozenset(variables["ansible_play_hosts"])
         start = time.monotonic()
-        decision = _Gate(file, host, everyone.index(host), limits).wait(gone, self._warm_up)
+        decision = Gate(file, host, everyone.index(host), rules, display.display).wait(gone, self._warm_up)
         taken = decision.action == "take"
         result = {
             "changed": False,
@@ -74,11 +68,36 @@ class ActionModule(ActionBase):
             "waited_seconds": round(time.monotonic() - start, 2),
         }
         if not taken:
-            result["checkpoint"] = checkpoint("waiting", "not_started", decision.message)
+            data = {"resume_at": decision.until} if decision.until else {}
+            result["checkpoint"] = checkpoint("waiting", STATES[decision.action], decision.message, data)
             result["_ansible_verbose_always"] = True  # a reader of plain output learns why, too
         elif arguments["phase"]:
             result["checkpoint"] = checkpoint(arguments["phase"])
         return result
+
+    def _release(self, file: PlaceFile, host: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        with file.change() as record:
+            record.places = place.release(record.places, host, arguments["failed"], arguments["out_of_service"])
+            if host in record.first:
+                record.first[host] = time.time()
+            kept = host in record.places.kept
+        result = {"changed": False, "taken": kept, "msg": "keeps its place" if kept else "gave its place back"}
+        if arguments["phase"]:
+            result["checkpoint"] = checkpoint(arguments["phase"])
+        return result
+
+    def _rules(self, arguments: dict[str, Any], hosts: int) -> Rules:
+        try:
+            return Rules(
+                limits=place.read_limits(arguments["max_unavailable"], arguments["max_failures"], hosts),
+                canary=read_canary(
+                    arguments["canary"], arguments["canary_soak_seconds"], arguments["canary_ended_at"], hosts
+                ),
+                doors=(lambda: plan_control(arguments["control_file"]),),
+                waits_when_paused=arguments["when_paused"] == "wait",
+            )
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
 
     def _warm_up(self) -> None:
         """Log in while the host waits anyway; ssh keeps the connection (ControlPersist) for the tasks that follow.
@@ -89,68 +108,3 @@ class ActionModule(ActionBase):
         if machine.transport in ("ssh", "smart"):
             with contextlib.suppress(NoContactError, CommandError):
                 machine.ask("exit 0", WARM_UP_SECONDS)
-
-
-class _Gate:
-    """One waiting host."""
-
-    def __init__(self, file: PlaceFile, host: str, index: int, limits: place.Limits) -> None:
-        self._file = file
-        self._host = host
-        self._index = index
-        self._limits = limits
-        self._main = os.getppid()
-        self._turn_comes: float | None = None
-        self._idle_looks = 0
-
-    def wait(self, gone: frozenset[str], warm_up: Callable[[], None]) -> place.Decision:
-        """Return once the host may start, or can't any more; `gone` left the play before this one got here."""
-        seen: object = object()
-        warm_up_at: float | None = time.monotonic() + WARM_UP_AFTER_SECONDS
-        next_look = time.monotonic() + LOOK_SECONDS
-        while True:
-            version = self._file.version()
-            now = time.monotonic()
-            if version != seen or (self._turn_comes and now >= self._turn_comes):
-                seen = version
-                with self._file.change() as record:
-                    record.places = place.lose(record.places, gone)
-                    decision = self._decide(record, now)
-                if decision.action != "wait":
-                    return decision
-            if warm_up_at and now >= warm_up_at:
-                warm_up_at = None
-                warm_up()
-            if now >= next_look:
-                next_look = now + LOOK_SECONDS
-                self._look_for_workers()
-            if os.getppid() != self._main:
-                raise AnsibleActionFail("ansible-playbook ended while this host waited for its place")
-            time.sleep(POLL_SECONDS)
-
-    def _decide(self, record: Record, now: float) -> place.Decision:
-        """Plan with the record, and write the outcome into it."""
-        patient = self._turn_comes is None or now < self._turn_comes
-        ahead = record.ahead_of(self._index) if patient else 0
-        decision = place.plan_place(record.places, self._host, self._limits, ahead)
-        record.arrived.add(self._index)
-        record.waiting.pop(self._index, None)
-        if decision.action == "take":
-            record.places = place.take(record.places, self._host)
-        elif decision.action == "wait":
-            record.waiting[self._index] = os.getpid()
-            free = place.plan_place(record.places, self._host, self._limits).action == "take"
-            self._turn_comes = (self._turn_comes or now + TURN_SECONDS) if free else None
-        return decision
-
-    def _look_for_workers(self) -> None:
-        """Give up on hosts that hold a place, yet left the play without a word (an unreachable runs no rescue).
-
-        When the only workers alive are gates that wait, nobody is at work, and nobody will release anything.
-        """
-        workers = live_workers(self._main)
-        with self._file.change() as record:
-            busy = workers is None or workers - set(record.waiting.values())
-            self._idle_looks = 0 if busy else self._idle_looks + 1
-            if self._idle_looks >= LOOKS:
-                record.places = place.lose(record.places, record.places.held)

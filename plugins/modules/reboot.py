@@ -40,6 +40,12 @@ options:
     description: Whether a system with failed units counts as failed.
     type: bool
     default: false
+  lease_token:
+    description:
+      - Reboots only under this lease, as M(commissaire.fleet.lease) returned it. The lease then lasts until the host
+        must be back.
+    type: int
+    default: 0
   reboot_command:
     description:
       - The command that reboots, as a list of arguments.

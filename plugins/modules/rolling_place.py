@@ -45,6 +45,34 @@ options:
     description: With O(failed=true), the host went out of service and was not seen fit since, so it keeps its place.
     type: bool
     default: false
+  canary:
+    description:
+      - How many hosts go first, as a number or a percentage of the play's hosts. The others wait until all of these
+        have ended, and are not started if one of them failed.
+    type: raw
+    default: 0
+  canary_soak_seconds:
+    description: How long the others wait after the last of the first hosts has ended.
+    type: float
+    default: 0
+  canary_ended_at:
+    description: When the last of them ended in an earlier run, in seconds since the epoch.
+    type: float
+    default: 0
+  control_file:
+    description:
+      - A file on the controller by which the play is controlled while it runs.
+      - While its first line begins with C(pause) no further host starts. Once it begins with C(stop) none starts any
+        more. What follows in that line is the reason that is told.
+    type: path
+    default: ""
+  when_paused:
+    description:
+      - What a host does while the play is paused. V(wait) waits; V(end) does not start it, and reports it as
+        V(pending), so that a later run can go on where this one was.
+    type: str
+    choices: [wait, end]
+    default: wait
 attributes:
   check_mode:
     description: Places are taken and released as usual.
@@ -107,7 +135,9 @@ waited_seconds:
   type: float
 checkpoint:
   description:
-    - As M(commissaire.fleet.checkpoint) returns it, with the state V(not_started) for a host that must not start.
+    - As M(commissaire.fleet.checkpoint) returns it, with the state V(not_started) for a host that must not start, or
+      V(pending) for one that may start later; RV(checkpoint.data) then holds C(resume_at), in seconds since the epoch,
+      where that is known.
   returned: when O(phase) is given, or the host must not start
   type: dict
 """

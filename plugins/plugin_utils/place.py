@@ -29,10 +29,14 @@ class Places:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a host may do: `take` a place, `wait`, or `refuse` to start; `message` says why."""
+    """What a host may do: `take` a place, `wait`, `refuse` to start, or `pause`; `message` says why.
+
+    Who is paused may start later: in this run, or in one that goes on where it was.
+    """
 
     action: str
     message: str
+    until: float = 0  # seconds since the epoch, where it is known when that changes
 
 
 def read_limits(max_unavailable: object, max_failures: object, hosts: int) -> Limits:
@@ -41,8 +45,8 @@ def read_limits(max_unavailable: object, max_failures: object, hosts: int) -> Li
     Percentages round down; `max_unavailable` is at least 1, because a window of none would never end.
     """
     return Limits(
-        max_unavailable=max(1, _read_limit("max_unavailable", max_unavailable, hosts, lowest=1)),
-        max_failures=_read_limit("max_failures", max_failures, hosts, lowest=0),
+        max_unavailable=max(1, read_limit("max_unavailable", max_unavailable, hosts, lowest=1)),
+        max_failures=read_limit("max_failures", max_failures, hosts, lowest=0),
     )
 
 
@@ -50,23 +54,31 @@ def plan_place(places: Places, host: str, limits: Limits, ahead: int = 0) -> Dec
     """Decide whether `host` may take a place now, while `ahead` hosts wait that come before it."""
     if host in places.held:
         return Decision("take", "holds a place already")
-    if len(places.failed) > limits.max_failures:
-        return Decision(
-            "refuse",
-            f"not started: {_hosts(places.failed)} failed, and max_failures={limits.max_failures} is all that may",
-        )
+    refused = over_budget(places, limits)
+    if refused:
+        return refused
     if len(places.kept) >= limits.max_unavailable:
         return Decision(
             "refuse",
-            f"not started: {_hosts(places.kept)} failed out of service and may still be out of it, "
+            f"not started: {hosts_of(places.kept)} failed out of service and may still be out of it, "
             f"and max_unavailable={limits.max_unavailable} is all that may",
         )
     free = limits.max_unavailable - len(places.held | places.kept)
     if free <= 0:
-        return Decision("wait", f"waits for {_hosts(places.held)}")
+        return Decision("wait", f"waits for {hosts_of(places.held)}")
     if ahead >= free:
         return Decision("wait", f"waits for {ahead} hosts before it")
     return Decision("take", f"one of {limits.max_unavailable} hosts that may be out of service")
+
+
+def over_budget(places: Places, limits: Limits) -> Decision | None:
+    """Refuse to start any host once more have failed than may; None before that."""
+    if len(places.failed) <= limits.max_failures:
+        return None
+    return Decision(
+        "refuse",
+        f"not started: {hosts_of(places.failed)} failed, and max_failures={limits.max_failures} is all that may",
+    )
 
 
 def take(places: Places, host: str) -> Places:
@@ -89,7 +101,8 @@ def lose(places: Places, gone: frozenset[str]) -> Places:
     return Places(held=places.held - lost, kept=places.kept | lost, failed=places.failed | lost)
 
 
-def _read_limit(name: str, value: object, hosts: int, lowest: int) -> int:
+def read_limit(name: str, value: object, hosts: int, lowest: int) -> int:
+    """Turn a number or a percentage of `hosts`, rounded down, into a number, or raise ValueError."""
     text = str(value).strip()
     problem = f'{name} is {value!r}; give a number from {lowest} up, or a percentage like "25%"'
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]+%?", text, re.ASCII):
@@ -100,6 +113,7 @@ def _read_limit(name: str, value: object, hosts: int, lowest: int) -> int:
     return hosts * number // 100 if text.endswith("%") else number
 
 
-def _hosts(names: frozenset[str]) -> str:
+def hosts_of(names: frozenset[str]) -> str:
+    """Name the first of some hosts, and how many there are besides."""
     shown = sorted(names)[:SHOWN_HOSTS]
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")

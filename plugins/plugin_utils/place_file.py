@@ -13,8 +13,9 @@ import fcntl
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import Flight
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Places
 
 if TYPE_CHECKING:
@@ -26,12 +27,20 @@ class Record:
     """The content of the file.
 
     `arrived` are the positions in the play of the hosts that asked for a place, `waiting` those that still wait for
-    one, each with its worker's pid.
+    one, each with its worker's pid. `first` are hosts that go before the others, with the time (seconds since the
+    epoch) when each ended, 0 before that. `lost` are hosts that left the play while they held a place.
     """
 
     places: Places = field(default_factory=Places)
     arrived: set[int] = field(default_factory=set)
     waiting: dict[int, int] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+
+    def flight(self) -> Flight:
+        """Tell how it went with the hosts that go first."""
+        ended = {host: time for host, time in self.first.items() if time}
+        return Flight(ended, self.places.failed & frozenset(self.first))
 
     def ahead_of(self, index: int) -> int:
         """Count the hosts before position `index` of the play that wait for a place, or are still to ask for one."""
@@ -72,10 +81,12 @@ class PlaceFile:
         except FileNotFoundError:
             return Record()
         places = Places(*(frozenset(raw[name]) for name in ("held", "kept", "failed")))
-        return Record(places, set(raw["arrived"]), {int(index): pid for index, pid in raw["waiting"].items()})
+        waiting = {int(index): pid for index, pid in raw["waiting"].items()}
+        return Record(places, set(raw["arrived"]), waiting, raw["first"], set(raw["lost"]))
 
 
 def _dump(record: Record) -> str:
     places = record.places
-    lists = {name: sorted(getattr(places, name)) for name in ("held", "kept", "failed")}
-    return json.dumps({**lists, "arrived": sorted(record.arrived), "waiting": record.waiting})
+    lists: dict[str, list[Any]] = {name: sorted(getattr(places, name)) for name in ("held", "kept", "failed")}
+    lists |= {"arrived": sorted(record.arrived), "lost": sorted(record.lost)}
+    return json.dumps({**lists, "waiting": record.waiting, "first": record.first})

@@ -9,6 +9,12 @@ import shlex
 import time
 from dataclasses import dataclass, field
 
+from ansible_collections.commissaire.fleet.plugins.plugin_utils import lease
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.contact import (
+    CONTACT_SECONDS,
+    first_contact,
+    pause_seconds,
+)
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import (
     Answer,
     CommandError,
@@ -20,17 +26,17 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import (
 )
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.ssh_port import SshPort, ssh_port
 
-CONTACT_SECONDS = 30.0  # for one exchange with a host that is up
-GREETING_SECONDS = 2.0  # for an sshd that is up
 DENIED_SECONDS = 30.0  # a login may be refused while a machine still starts (nologin, homes not mounted)
 FIRST_LOGIN_SECONDS = 1.0  # into a machine whose port never fell silent
+AFTER_BOOT_SECONDS = 60  # for the play to take the lease up again on a host that came back in the last moment
 MARKER = "/var/lib/commissaire/restart.json"
 
-PREAMBLE = r"""
-PATH=$PATH:/usr/sbin:/sbin
-as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
+PREAMBLE = (
+    lease.AS_ROOT
+    + r"""
 echo "boot_id=$(cat /proc/sys/kernel/random/boot_id)"
 """
+)
 OBSERVE = (
     PREAMBLE
     + rf"""
@@ -104,34 +110,32 @@ class Restart:
     def observe(self, contact_timeout_seconds: float = 0) -> Observation:
         """Read what a restart must know; try a silent host again for `contact_timeout_seconds`."""
         start = time.monotonic()
-        port = ssh_port(self.machine)
-        while True:
-            if port and port.complaint(GREETING_SECONDS):
-                self.machine.hang_up()  # a kept connection into a dead machine is silent; a new one says what is wrong
-            try:
-                answer = self.machine.ask(OBSERVE, CONTACT_SECONDS)
-                break
-            except HostKeyError as error:
-                raise RestartError(changed_key(error), out_of_service=False) from error
-            except (NoContactError, CommandError) as error:
-                elapsed = time.monotonic() - start
-                if elapsed >= contact_timeout_seconds:
-                    raise RestartError(f"can't be reached: {error}", out_of_service=False) from error
-                self.machine.hang_up()
-                time.sleep(pause_seconds(elapsed))
+        try:
+            answer = first_contact(self.machine, OBSERVE, contact_timeout_seconds)
+        except HostKeyError as error:
+            raise RestartError(changed_key(error), out_of_service=False) from error
+        except (NoContactError, CommandError) as error:
+            raise RestartError(f"can't be reached: {error}", out_of_service=False) from error
         self.timings["observe"] = _since(start)
         return read_observation(answer)
 
-    def order(self, boot_id: str, operation_id: str, command: list[str]) -> None:
-        """Write the marker (with an operation only) and order the reboot, in one exchange."""
+    def order(self, boot_id: str, operation_id: str, command: list[str], lease_token: int = 0) -> None:
+        """Write the marker (with an operation only) and order the reboot, in one exchange.
+
+        With a `lease_token` the reboot only happens under that lease, which then lasts until the host must be back.
+        """
         script = PREAMBLE
+        if lease_token:
+            script += lease.guard(lease_token, int(self.timeout_seconds) + AFTER_BOOT_SECONDS)
         if operation_id:
             marker = json.dumps({"operation_id": operation_id, "boot_id": boot_id})
             script += f"marker={shlex.quote(marker)}\n{WRITE_MARKER}"
         script += f"as_root {shlex.join(command)}" if command else REBOOT
         start = time.monotonic()
         try:
-            self.machine.ask(script, CONTACT_SECONDS)
+            answer = self.machine.ask(script, CONTACT_SECONDS)
+            if answer["outcome"] == "lost":
+                raise RestartError(lease.lost(lease.read(answer)), out_of_service=False)
         except CommandError as error:
             raise RestartError(f"refused to reboot: {error}", out_of_service=False) from error
         except NoContactError:
@@ -211,11 +215,6 @@ def judge(answer: Answer, fail_on_degraded: bool) -> str:
         "starting": f"is back, but systemd still starts: these jobs are left: {units}",
     }
     raise RestartError(explained.get(state, f"is back, but systemd's state is {state!r}; {units}"), out_of_service=True)
-
-
-def pause_seconds(elapsed: float) -> float:
-    """Return how long to sleep between two probes: 1.5 % of what was waited already, within 0.05 and 2 s."""
-    return min(2.0, max(0.05, 0.015 * elapsed))
 
 
 def _probe(port: SshPort | None, elapsed: float) -> str:

@@ -28,6 +28,7 @@ def test_an_operation_is_created_and_shown(fleet: Fleet) -> None:
     assert operation == {
         "id": 2, "kind": "restart", "cluster": "web", "state": "queued", "message": "", "parameters": parameters,
         "requested_by": "admin", "started_at": None, "finished_at": None, "attempt": 0,
+        "dry_run": False, "retry_of": None, "halt": None, "not_before": None,
         "hosts": {**NO_HOSTS, "total": 2, "pending": 2},
     }  # fmt: skip
 

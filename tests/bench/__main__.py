@@ -8,12 +8,13 @@ from pathlib import Path
 
 from lab import LabError
 
-from . import api, inventory, journal, launch, restart
+from . import api, inventory, journal, launch, restart, rolling
 from .report import Part, as_markdown, as_text, computer, load
 from .server import BenchError
 
 PARTS: dict[str, Callable[[], Part]] = {
     "restart": restart.measure,
+    "rolling": rolling.measure,
     "launch": launch.measure,
     "api": api.measure,
     "journal": journal.measure,

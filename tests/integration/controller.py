@@ -106,7 +106,7 @@ class Controller:
         assert answer.status_code == 201, answer.text
         return answer.headers["Location"]
 
-    def ended(self, operation: str, seconds: float = 90) -> dict[str, Any]:
+    def ended(self, operation: str, seconds: float = 180) -> dict[str, Any]:
         """Wait until an operation is over; return it."""
         self.until(lambda: self.ask("GET", operation).json()["state"] not in ("queued", "running"), seconds, "its end")
         shown: dict[str, Any] = self.ask("GET", operation).json()

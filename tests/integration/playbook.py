@@ -11,6 +11,7 @@ from typing import Any
 from lab import Lab
 
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+PLAYS = Path(__file__).with_name("plays")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Outcome:
 def run_playbook(
     lab: Lab, name: str, *arguments: str, user: str = "root", become: bool = True, **variables: Any
 ) -> Outcome:
-    """Run `commissaire.fleet.<name>` with Ansible's default configuration, from the root folder.
+    """Run a playbook with Ansible's default configuration, from the root folder: ours, or a file of `PLAYS`.
 
     With `become=False` the inventory says nothing about sudo, and the roles must find out by themselves.
     """
@@ -49,7 +50,8 @@ def run_playbook(
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl", "ANSIBLE_TIMEOUT": "4"}
     environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(lab.directory / "cp")  # all labs have the same addresses
-    command = [ANSIBLE_PLAYBOOK, "-i", inventory, f"commissaire.fleet.{name}", "-e", json.dumps(variables), *arguments]
+    playbook = PLAYS / name if name.endswith(".yml") else f"commissaire.fleet.{name}"
+    command = [ANSIBLE_PLAYBOOK, "-i", inventory, playbook, "-e", json.dumps(variables), *arguments]
     done = lab.run(command, cwd="/", env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     warnings = [line for line in done.stdout.splitlines() if line.startswith(("[WARNING]", "[DEPRECATION"))]
     # this callback stumbles over a skipped `meta` task

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -25,32 +22,16 @@ from commissaire.fleet.sources import claim, record_listing
 from commissaire.records import Host, Operation, OperationState
 from commissaire.settings import Settings
 
+from .postgresql import PostgreSQL
+
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of the module's own, on a Unix socket only."""
-    programs = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-    if programs is None or os.geteuid() != 0:
-        pytest.skip("needs Debian's package postgresql, and root to run it as user postgres: make test as root")
-    folder = Path("/run/commissaire-postgresql")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    shutil.chown(folder, "postgres", "postgres")
-    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    control = [*as_postgres, str(programs / "pg_ctl"), "--pgdata", str(folder / "data"), "--silent", "--wait"]
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    environ = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-    initdb = "--no-locale --encoding=UTF8 --auth=trust --no-sync"
-    log = folder / "log"
-    try:
-        subprocess.run([*control, "--options", initdb, "initdb"], check=True, env=environ, stdout=subprocess.DEVNULL)
-        subprocess.run([*control, "--options", options, "--log", str(log), "start"], check=True, env=environ, cwd="/")
-        yield f"postgresql://postgres@/postgres?host={folder}"
-        subprocess.run([*control, "--mode=immediate", "stop"], check=True, env=environ, cwd="/")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def database_url() -> Iterator[str]:
+    """A PostgreSQL server of the module's own."""
+    with PostgreSQL() as server:
+        yield server.url
 
 
 def test_the_application_works_on_it(database_url: str, tmp_path: Path) -> None:

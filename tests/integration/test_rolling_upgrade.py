@@ -11,6 +11,7 @@ from lab import Lab
 
 from . import debian, rpm_ostree
 from .controller import Controller
+from .playbook import run_playbook
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +45,7 @@ def test_an_upgrade_survives_a_crash_upgrades_each_host_once_and_never_two_at_on
     canary.until(lambda: bool(debian.configured(second)), 120, "the second host to be upgraded")
     assert canary.ask("PUT", "/api/v0/cluster/web/upgrade", {}).status_code == 200
     refused = canary.ask("PUT", "/api/v0/cluster/web/restart", {})
-    assert (refused.status_code, "(upgrade) runs on cluster web" in refused.json()["detail"]) == (409, True)
+    assert (refused.status_code, "(upgrade) is running on cluster web" in refused.json()["detail"]) == (409, True)
     canary.kill()
     canary.start()
 
@@ -75,6 +76,41 @@ def test_a_package_that_breaks_fails_its_host_says_why_and_stops_the_operation(c
     (second.root / "etc/canary-breaks").unlink()
     assert canary.ended(canary.operate("web", "upgrade"), 180)["message"] == "3 upgraded"
     assert canary.ask("GET", f"/api/v1/hosts/{second.address}").json()["status"] == "active"
+
+
+def test_ansible_playbook_keeps_off_a_host_that_the_server_works_on_and_is_told_who_has_it(canary: Controller) -> None:
+    first = canary.lab.hosts[0]
+    before = len(first.boots())
+    (first.root / "etc/canary-waits").touch()
+    operation = canary.operate("web", "upgrade")
+    canary.until(lambda: bool(debian.configured(first)), 120, "the first host to be upgraded")
+    other = run_playbook(canary.lab, "restart")
+    (first.root / "etc/canary-waits").unlink()
+    assert other.returncode == 2
+    told = "checking: h1 is leased: held by admin by Commissaire's operation "
+    assert other.last("h1")["message"].startswith(told), other.last("h1")["message"]
+    assert {other.last(name)["state"] for name in ("h2", "h3")} == {"not_started"}
+    assert canary.ended(operation)["message"] == "3 upgraded"
+    assert len(first.boots()) == before
+
+
+def test_a_cancelled_upgrade_gives_its_lease_back_and_says_how_the_host_is_left(canary: Controller) -> None:
+    first = canary.lab.hosts[0]
+    lease = first.root / "var/lib/commissaire/lease"
+    (first.root / "etc/canary-waits").touch()
+    operation = canary.operate("web", "upgrade")
+    canary.until(lambda: bool(debian.configured(first)), 120, "the first host to be upgraded")
+    assert "\nowner=admin by Commissaire's operation " in lease.read_text()
+    assert canary.ask("POST", f"{operation}/cancel").status_code == 202
+    assert canary.ended(operation, 60)["state"] == "cancelled"
+    assert "\nowner=\n" in lease.read_text()
+    assert canary.processes_of_playbooks() == []
+    message = canary.hosts_of(operation)[first.address]["message"]
+    assert message.startswith("cancelled while upgrading: its packages may be half upgraded")
+
+    (first.root / "etc/canary-waits").unlink()
+    shown = canary.ended(canary.operate("web", "upgrade"), 180)
+    assert (shown["state"], debian.packages(first)["canary"]) == ("finished", "installed 2")
 
 
 def test_a_deploy_names_its_version_and_fails_where_there_is_no_ostree(controller: Controller) -> None:

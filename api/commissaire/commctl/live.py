@@ -20,6 +20,7 @@ STYLES = {
     "running": "yellow",
     "failed": "bold red",
     "cancelled": "magenta",
+    "paused": "cyan",
     "pending": "dim",
     "not_started": "dim",
 }

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from commissaire.commctl.completion import clusters, hosts
-from commissaire.commctl.output import Format, OutputOption, show, tell
+from commissaire.commctl.output import Format, OutputOption, either, show, tell
 from commissaire.commctl.session import connect, segment
 
-app = typer.Typer(help="Show, watch and cancel operations.", no_args_is_help=True)
+app = typer.Typer(help="Show, watch and control operations.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id.", show_default=False)]
 PATH = "/api/v1/operations"
@@ -23,7 +23,7 @@ def list_(
     cluster: Annotated[str | None, typer.Option(help="Only on this cluster.", autocompletion=clusters)] = None,
     host: Annotated[str | None, typer.Option(help="Only on this host.", autocompletion=hosts)] = None,
     state: Annotated[
-        str | None, typer.Option(help="Only in this state: queued, running, finished, failed or cancelled.")
+        str | None, typer.Option(help="Only in this state: queued, running, paused, finished, failed or cancelled.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, at most.")] = 50,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Only older ones than this operation.")] = None,
@@ -55,15 +55,61 @@ def show_(ctx: typer.Context, operation: Id, output: OutputOption = None) -> Non
     show({**record, "counts": record.get("hosts"), "hosts": hosts}, output)
 
 
-@app.command()
-def watch(ctx: typer.Context, operation: Id) -> None:
+@app.command("watch")
+def watch_(ctx: typer.Context, operation: Id) -> None:
     """Show an operation's progress until it ends; exit 2 unless it succeeds."""
-    from commissaire.commctl.watch import watch as follow
+    from commissaire.commctl.watch import watch
 
-    follow(connect(ctx), segment(operation))
+    watch(connect(ctx), segment(operation))
 
 
 @app.command()
-def cancel(ctx: typer.Context, operation: Id, output: OutputOption = None) -> None:
+def cancel(
+    ctx: typer.Context,
+    operation: Id,
+    after_current_hosts: Annotated[
+        bool, typer.Option("--after-current-hosts", help="Let the hosts under way come to their end first.")
+    ] = False,
+    output: OutputOption = None,
+) -> None:
     """Stop an operation."""
-    show(connect(ctx).post(f"{PATH}/{segment(operation)}/cancel").body, output)
+    body = {"after_current_hosts": True} if after_current_hosts else None
+    show(connect(ctx).post(f"{PATH}/{segment(operation)}/cancel", body).body, output)
+
+
+@app.command()
+def pause(
+    ctx: typer.Context,
+    operation: Id,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "",
+    output: OutputOption = None,
+) -> None:
+    """Start no further hosts of an operation, until it is resumed."""
+    show(connect(ctx).post(f"{PATH}/{segment(operation)}/pause", {"reason": reason}).body, output)
+
+
+@app.command()
+def resume(ctx: typer.Context, operation: Id, output: OutputOption = None) -> None:
+    """Let a paused operation go on."""
+    show(connect(ctx).post(f"{PATH}/{segment(operation)}/resume").body, output)
+
+
+@app.command()
+def retry(
+    ctx: typer.Context,
+    operation: Id,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the progress until it ends; exit 2 unless it succeeds.")
+    ] = False,
+    output: OutputOption = None,
+) -> None:
+    """Do an operation again on those of its hosts that it did not bring to a good end."""
+    either(watch, output)
+    client = connect(ctx)
+    again = client.post(f"{PATH}/{segment(operation)}/retry")
+    if watch:
+        from commissaire.commctl.watch import watch as follow
+
+        follow(client, str(again.body["id"]))
+    else:
+        show(again.body, output)

@@ -1,5 +1,6 @@
 """commctl cluster restart …, cluster upgrade …, cluster deploy …"""
 
+import json
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,9 +31,29 @@ MaxFailures = Annotated[
         "--max-failures", metavar="N|N%", help="Failed hosts that don't keep others from being started (default: 0)."
     ),
 ]
+Canary = Annotated[
+    str | None,
+    typer.Option("--canary", metavar="N|N%", help="Hosts that go first; if one of them fails, no other starts."),
+]
+CanarySoak = Annotated[
+    int | None,
+    typer.Option("--canary-soak", min=0, metavar="SECONDS", help="How long the others wait after the first ones."),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        metavar="NAME=VALUE",
+        help="Any other parameter of REST v1, its value as JSON or plain text; may be given several times.",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; tell what would be done.")]
 WatchOption = Annotated[
     bool, typer.Option("--watch", help="Show the progress until it ends; exit 2 unless it succeeds.")
 ]
+
+_KNOWN_TO_V0 = {"max_unavailable", "max_failures", "version"}
 
 
 @restart.command("start")
@@ -41,11 +62,16 @@ def start_restart(
     name: Name,
     max_unavailable: MaxUnavailable = None,
     max_failures: MaxFailures = None,
+    canary: Canary = None,
+    canary_soak: CanarySoak = None,
+    parameter: Parameters = None,
+    dry_run: DryRun = False,
     watch: WatchOption = False,
     output: OutputOption = None,
 ) -> None:
     """Restart the hosts of a cluster, one after the other unless told otherwise."""
-    _start(ctx, name, "restart", _limits(max_unavailable, max_failures), watch, output)
+    parameters = _parameters(max_unavailable, max_failures, canary, canary_soak, parameter)
+    _start(ctx, name, "restart", parameters, dry_run, watch, output)
 
 
 @upgrade.command("start")
@@ -57,13 +83,18 @@ def start_upgrade(
     ] = None,
     max_unavailable: MaxUnavailable = None,
     max_failures: MaxFailures = None,
+    canary: Canary = None,
+    canary_soak: CanarySoak = None,
+    parameter: Parameters = None,
+    dry_run: DryRun = False,
     watch: WatchOption = False,
     output: OutputOption = None,
 ) -> None:
     """Upgrade the hosts of a cluster, one after the other unless told otherwise."""
     if version is not None:
         tell(f"An upgrade takes no version: {version} is ignored. A version is deployed: commctl cluster deploy start")
-    _start(ctx, name, "upgrade", _limits(max_unavailable, max_failures), watch, output)
+    parameters = _parameters(max_unavailable, max_failures, canary, canary_soak, parameter)
+    _start(ctx, name, "upgrade", parameters, dry_run, watch, output)
 
 
 @deploy.command("start")
@@ -75,11 +106,16 @@ def start_deploy(
     ],
     max_unavailable: MaxUnavailable = None,
     max_failures: MaxFailures = None,
+    canary: Canary = None,
+    canary_soak: CanarySoak = None,
+    parameter: Parameters = None,
+    dry_run: DryRun = False,
     watch: WatchOption = False,
     output: OutputOption = None,
 ) -> None:
     """Boot a version of the OSTree on the hosts of a cluster, one after the other unless told otherwise."""
-    _start(ctx, name, "deploy", {"version": version, **_limits(max_unavailable, max_failures)}, watch, output)
+    parameters = _parameters(max_unavailable, max_failures, canary, canary_soak, parameter)
+    _start(ctx, name, "deploy", {"version": version, **parameters}, dry_run, watch, output)
 
 
 @restart.command("status")
@@ -100,10 +136,23 @@ def deploy_status(ctx: typer.Context, name: Name, watch: WatchOption = False, ou
     _status(ctx, name, "deploy", watch, output)
 
 
-def _start(ctx: typer.Context, name: str, kind: str, body: dict[str, Any], watch: bool, output: Format | None) -> None:
+def _start(
+    ctx: typer.Context,
+    name: str,
+    kind: str,
+    parameters: dict[str, Any],
+    dry_run: bool,
+    watch: bool,
+    output: Format | None,
+) -> None:
+    """Ask by REST v0 for what that can tell, as servers of 0.0.6 understand it, and by v1 for more."""
     either(watch, output)
     client = connect(ctx)
-    answer = client.put(f"/api/v0/cluster/{segment(name)}/{kind}", body)
+    if dry_run or set(parameters) - _KNOWN_TO_V0:
+        wanted = {"kind": kind, "cluster": name, "parameters": parameters, "dry_run": dry_run}
+        answer = client.post("/api/v1/operations", wanted)
+    else:
+        answer = client.put(f"/api/v0/cluster/{segment(name)}/{kind}", parameters)
     if watch:
         _watch(client, answer.location)
         return
@@ -128,9 +177,28 @@ def _watch(client: "Client", location: str) -> None:
     watch(client, operation_id(location))
 
 
-def _limits(max_unavailable: str | None, max_failures: str | None) -> dict[str, int | str]:
-    given = {"max_unavailable": max_unavailable, "max_failures": max_failures}
-    return {name: _amount(text) for name, text in given.items() if text is not None}
+def _parameters(
+    max_unavailable: str | None,
+    max_failures: str | None,
+    canary: str | None,
+    canary_soak: int | None,
+    others: list[str] | None,
+) -> dict[str, Any]:
+    amounts = {"max_unavailable": max_unavailable, "max_failures": max_failures, "canary": canary}
+    given: dict[str, Any] = {name: _amount(text) for name, text in amounts.items() if text is not None}
+    if canary_soak is not None:
+        given["canary_soak_seconds"] = canary_soak
+    return {**dict(_parameter(text) for text in others or []), **given}
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _amount(text: str) -> int | str:

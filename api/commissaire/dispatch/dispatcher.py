@@ -18,11 +18,11 @@ class Dispatcher(Protocol):
     def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> int | None:
         """Take the oldest queued operation of one of *kinds* for this process; wait for one; None when none came."""
 
-    def heartbeat(self, operation_ids: set[int]) -> list[int]:
-        """Say that this process works on these operations; return those whose cancellation was asked for."""
+    def heartbeat(self, operation_ids: set[int]) -> None:
+        """Say that this process works on these operations."""
 
-    def cancel(self, operation_id: int) -> None:
-        """Tell the process that has the operation to look at its cancellation soon."""
+    def control(self, operation_id: int) -> None:
+        """Tell the process that has the operation that something else is wished of it; it looks soon anyway."""
 
     def recover(self, *, at_start: bool) -> list[int]:
         """Queue again what nobody works on any more, at the start all that this owner had; return their ids."""

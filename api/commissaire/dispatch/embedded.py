@@ -32,11 +32,11 @@ class EmbeddedDispatcher:
         self._owner = owner
         self._news = threading.Condition()
         self._generation = 0
-        self._cancel: Callable[[int], None] = lambda _: None
+        self._obey: Callable[[set[int]], None] = lambda _: None
 
-    def on_cancel(self, cancel: Callable[[int], None]) -> None:
-        """Call *cancel* with the id of an operation whose cancellation was asked for here."""
-        self._cancel = cancel
+    def on_control(self, obey: Callable[[set[int]], None]) -> None:
+        """Call *obey* with the id of an operation of which something else was wished here."""
+        self._obey = obey
 
     def enqueue(self, session: Session, operation: Operation) -> None:
         """See `Dispatcher.enqueue`."""
@@ -53,23 +53,20 @@ class EmbeddedDispatcher:
             claimed, _ = self._claim(kinds)
         return claimed
 
-    def heartbeat(self, operation_ids: set[int]) -> list[int]:
+    def heartbeat(self, operation_ids: set[int]) -> None:
         """See `Dispatcher.heartbeat`."""
-        if not operation_ids:
-            return []
         mine = (
             col(Operation.id).in_(operation_ids),
             col(Operation.owner) == self._owner,
             col(Operation.state) == OperationState.RUNNING,
         )
-        with self._database.write() as session:
-            session.exec(update(Operation).where(*mine).values(heartbeat_at=now()))
-            found = session.exec(select(Operation.id).where(*mine, col(Operation.cancel_requested_by).is_not(None)))
-            return [operation_id for operation_id in found if operation_id is not None]
+        if operation_ids:
+            with self._database.write() as session:
+                session.exec(update(Operation).where(*mine).values(heartbeat_at=now()))
 
-    def cancel(self, operation_id: int) -> None:
-        """See `Dispatcher.cancel`."""
-        self._cancel(operation_id)
+    def control(self, operation_id: int) -> None:
+        """See `Dispatcher.control`."""
+        self._obey({operation_id})
 
     def recover(self, *, at_start: bool) -> list[int]:
         """See `Dispatcher.recover`."""

@@ -17,24 +17,25 @@ _CLAIM_WAIT_SECONDS = 5.0
 LANES: tuple[tuple[str, ...], ...] = (
     (OperationKind.BOOTSTRAP,),
     (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY),
+    (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK),
 )
 """Kinds that wait for each other's workers. Rolling operations take hours; new hosts must not wait for them."""
 
 
 class Workers:
-    """`run(operation_id)` carries out an operation, `cancel(operation_id)` stops one that runs here."""
+    """`run(operation_id)` carries out an operation, `obey(operation_ids)` does what is wished of those running here."""
 
     def __init__(
         self,
         dispatcher: EmbeddedDispatcher,
         run: Callable[[int], None],
-        cancel: Callable[[int], None],
+        obey: Callable[[set[int]], None],
         *,
         threads_per_lane: int,
     ) -> None:
         self._dispatcher = dispatcher
         self._run = run
-        self._cancel = cancel
+        self._obey = obey
         self._stopping = threading.Event()
         self._active: set[int] = set()
         self._threads = [
@@ -82,8 +83,9 @@ class Workers:
     def _beat(self) -> None:
         while not self._stopping.wait(HEARTBEAT_SECONDS):
             try:
-                for operation_id in self._dispatcher.heartbeat(set(self._active)):
-                    self._cancel(operation_id)
+                active = set(self._active)
+                self._dispatcher.heartbeat(active)
+                self._obey(active)
                 recovered = self._dispatcher.recover(at_start=False)
                 if recovered:
                     log.warning("operations_recovered", operations=recovered)

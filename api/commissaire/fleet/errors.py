@@ -43,3 +43,9 @@ class Conflict(FleetError):
     """It contradicts what is recorded."""
 
     status = 409
+
+
+class Unprocessable(FleetError):
+    """It is well-formed, and contradicts an earlier request."""
+
+    status = 422

@@ -39,6 +39,11 @@ def check_limit(name: str, value: object, *, least: int) -> Limit:
     return text if text.endswith("%") else number
 
 
+def resolve_canary(canary: Limit, hosts: int) -> int:
+    """Turn the number or percentage of hosts that go first into a number; of a percentage it is one at least."""
+    return resolve(canary, hosts, least=1 if str(canary).endswith("%") and str(canary) != "0%" else 0)
+
+
 def resolve(limit: Limit, hosts: int, *, least: int) -> int:
     """Turn *limit* into a number of hosts; a percentage of *hosts* is rounded down, and never falls below *least*."""
     text = str(limit)

@@ -12,9 +12,10 @@ from sqlmodel import Session, col, select
 from commissaire.bus.notification import ChangeEvent
 from commissaire.bus.outbox import announce
 from commissaire.clock import now
+from commissaire.fleet.cut_short import cut_short
 from commissaire.fleet.errors import Conflict, NotFound
 from commissaire.records import (
-    TERMINAL,
+    Cluster,
     Event,
     EventType,
     Host,
@@ -79,10 +80,10 @@ def get_operation(session: Session, operation_id: int) -> Operation:
 
 
 def latest_of_cluster(session: Session, cluster: str, kind: OperationKind) -> Operation | None:
-    """Return the newest operation of *kind* on the cluster called *cluster*."""
+    """Return the newest operation of *kind* on the cluster called *cluster*, apart from dry runs."""
     return session.exec(
         select(Operation)
-        .where(Operation.cluster == cluster, Operation.kind == kind)
+        .where(Operation.cluster == cluster, Operation.kind == kind, col(Operation.dry_run).is_(False))
         .order_by(col(Operation.id).desc())
         .limit(1)
     ).first()
@@ -137,25 +138,33 @@ def count_hosts(session: Session, operation_ids: list[int]) -> dict[int, dict[st
     return counts
 
 
-def request_cancel(session: Session, operation: Operation, requester: Requester) -> None:
-    """Ask for the end of *operation*: at once when no worker has it yet, else its worker is to stop it.
+def claim_cluster(session: Session, operation: Operation) -> Operation | None:
+    """Make *operation* the only one on its cluster; if one like it is that already, return that one instead.
+
+    A dry run changes nothing, and needs no cluster for itself.
 
     Raises:
-        Conflict: it has ended already.
+        Conflict: another one has not ended there.
     """
-    if operation.state in TERMINAL:
-        raise Conflict(f"operation {operation.id} has ended already: {operation.state}")
-    operation.cancel_requested_by = requester.name
-    session.add(operation)
-    if operation.state == OperationState.QUEUED:
-        for row in hosts_of(session, operation):
-            if row.state == OperationHostState.RUNNING:  # an earlier attempt was interrupted in the middle of it
-                row.state, row.message = OperationHostState.CANCELLED, "cancelled in this phase"
-            elif row.state == OperationHostState.PENDING:
-                row.state, row.message = OperationHostState.NOT_STARTED, "cancelled before its turn"
-        if operation.kind == OperationKind.BOOTSTRAP:
-            _give_up_on_hosts(session, operation)
-        settle(session, operation, OperationState.CANCELLED, f"cancelled by {requester.name} before it ran")
+    if operation.dry_run:
+        return None
+    name = operation.cluster
+    session.exec(select(Cluster.id).where(Cluster.name == name).with_for_update()).one()  # two at once: one waits
+    key = f"cluster/{name}"
+    active = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()
+    if active is None:
+        operation.exclusive_key = key
+        return None
+    if active.kind == operation.kind and active.parameters.get("version") == operation.parameters.get("version"):
+        return active
+    raise Conflict(
+        f"operation {active.id} ({_name(active)}) is {active.state} on cluster {name}; wait for its end or cancel it"
+    )
+
+
+def _name(operation: Operation) -> str:
+    version = operation.parameters.get("version")
+    return f"{operation.kind} of version {version}" if version else operation.kind
 
 
 def settle(session: Session, operation: Operation, state: OperationState, message: str) -> None:
@@ -164,12 +173,12 @@ def settle(session: Session, operation: Operation, state: OperationState, messag
         if row.state == OperationHostState.RUNNING:  # interrupted in the middle of it
             cancelled = state == OperationState.CANCELLED
             row.state = OperationHostState.CANCELLED if cancelled else OperationHostState.FAILED
-            row.message = f"{state} in this phase"
+            row.message = cut_short(row.phase) if cancelled else f"{state} in this phase"
         elif row.state == OperationHostState.PENDING:
             row.state, row.message = OperationHostState.NOT_STARTED, f"the operation was {state} before its turn"
     operation.state, operation.message = state, message
     operation.finished_at = now()
-    operation.owner = operation.heartbeat_at = operation.exclusive_key = None
+    operation.owner = operation.heartbeat_at = operation.exclusive_key = operation.halt = None
     session.add(operation)
     add_event(session, operation, message)
 
@@ -205,7 +214,7 @@ def add_hosts(session: Session, operation: Operation, rows: list[dict[str, Any]]
         announce(session, OperationHost, ChangeEvent.CREATED, values)
 
 
-def _give_up_on_hosts(session: Session, bootstrap: Operation) -> None:
+def give_up_on_hosts(session: Session, bootstrap: Operation) -> None:
     """Nobody looks at these hosts any more, and their records say so."""
     addresses = select(OperationHost.address).where(OperationHost.operation_id == bootstrap.id)
     for host in session.exec(select(Host).where(col(Host.address).in_(addresses))):

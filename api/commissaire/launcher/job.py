@@ -7,6 +7,9 @@ from typing import Any
 
 import orjson
 
+LET_GO = b"let go\n"
+"""What a supervisor is told after its job when it is to stop it, and to give the leases on its hosts back."""
+
 
 @dataclass(frozen=True)
 class PrivateKey:
@@ -30,6 +33,7 @@ class Job:
     known_hosts: str
     keys: list[PrivateKey]
     forks: int
+    dry_run: bool = False
 
     def to_line(self) -> bytes:
         """Write the job as one line."""

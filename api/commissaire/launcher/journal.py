@@ -6,7 +6,7 @@ Entries are written in batches, one transaction each; within a batch a host's ro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, update
@@ -16,6 +16,7 @@ from commissaire.bus.notification import ChangeEvent
 from commissaire.bus.outbox import announce
 from commissaire.clock import now
 from commissaire.database import Database
+from commissaire.fleet.cut_short import cut_short
 from commissaire.fleet.hosts import pin_host_keys
 from commissaire.launcher.kinds import Effects, with_phase
 from commissaire.notices import Notices
@@ -40,6 +41,7 @@ class _Progress:
     started_at: datetime | None
     finished_at: datetime | None
     last_words: str = ""
+    held_back: bool = False
     changed: bool = field(default=False)
 
 
@@ -82,9 +84,7 @@ class Journal:
             if host.state == OperationHostState.RUNNING:
                 state = OperationHostState.CANCELLED if cancelled else OperationHostState.FAILED
                 words = (
-                    "cancelled in this phase"
-                    if cancelled
-                    else why or host.last_words or "the playbook ended in this phase"
+                    cut_short(host.phase) if cancelled else why or host.last_words or "the playbook ended in this phase"
                 )
                 rows.append(self._close(address, host, state, words))
             elif host.state == OperationHostState.PENDING:
@@ -96,6 +96,15 @@ class Journal:
         with self._database.write() as session:
             self._store(session, rows)
         return self.counts()
+
+    def held_back(self) -> str:
+        """Return why hosts were left for a later attempt; "" when none were."""
+        return next((host.message for host in self._hosts.values() if host.held_back), "")
+
+    def resume_at(self) -> datetime | None:
+        """Return when the first of these hosts may start, as far as that is known."""
+        times = [host.data["resume_at"] for host in self._hosts.values() if host.held_back and "resume_at" in host.data]
+        return datetime.fromtimestamp(min(times), UTC) if times else None
 
     def counts(self) -> dict[str, int]:
         """Return the number of hosts in each state."""
@@ -137,9 +146,11 @@ class Journal:
             return
         host.changed = True
         state = OperationHostState(entry["state"])
+        host.held_back = state == OperationHostState.PENDING
         host.state, host.phase, host.message = state, entry["phase"], entry["message"]
+        host.data.pop("resume_at", None)  # of an earlier attempt
         host.data.update(entry["data"])
-        if state != OperationHostState.NOT_STARTED:
+        if state not in (OperationHostState.NOT_STARTED, OperationHostState.PENDING):
             host.started_at = host.started_at or time
         host.finished_at = time if state in _ENDED else None
 

@@ -21,8 +21,8 @@ Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 
 REBOOT_TIMEOUT = "reboot_timeout_seconds"
 DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
-_PASSED_ON = (REBOOT_TIMEOUT, "reboot", "version")
 
+_FORKS = 5 * (os.cpu_count() or 1)
 _BEGINS_WITH_PHASE = re.compile(r"[a-z_]+: ")
 
 
@@ -43,19 +43,33 @@ class Kind:
     interrupted_vars: Callable[[Operation], dict[str, Any]] = lambda operation: {}
 
 
+def no_effects(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
+    """Leave the hosts' records as they are: `Effects` of a dry run."""
+
+
 def with_phase(phase: str, message: str) -> str:
     """Put the phase before the message, unless the playbook has put one there."""
     return message if not phase or _BEGINS_WITH_PHASE.match(message) else f"{phase}: {message}"
 
 
+def lease_name(operation: Operation) -> str:
+    """Return the name under which *operation* holds leases: of no other server's operation either."""
+    return f"{operation.id}-{operation.created_at.timestamp():.6f}"
+
+
 def _rolling_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
-    given = {name: operation.parameters[name] for name in _PASSED_ON if name in operation.parameters}
     return {
+        **operation.parameters,
         "max_unavailable": limits.max_unavailable,
         "max_failures": limits.max_failures,
-        "operation_id": f"{operation.id}-{operation.created_at.timestamp():.6f}",
-        **given,
+        "when_paused": "end",
+        "lease_owner": f"{operation.requested_by} by Commissaire's operation {operation.id}",
+        "operation_id": lease_name(operation),
     }
+
+
+def _break_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
+    return {"reason": operation.parameters["reason"], "lease_owner": operation.requested_by}
 
 
 def _interrupted_vars(operation: Operation) -> dict[str, Any]:
@@ -120,10 +134,24 @@ KINDS: dict[str, Kind] = {
     OperationKind.BOOTSTRAP: Kind(
         playbook="commissaire.fleet.bootstrap",
         extra_vars=lambda operation, limits: {},
-        forks=lambda limits: 5 * (os.cpu_count() or 1),
+        forks=lambda limits: _FORKS,
         effects=_bootstrapped,
         done="bootstrapped",
         host_vars=_bootstrap_host_vars,
+    ),
+    OperationKind.LEASE_SHOW: Kind(
+        playbook="commissaire.fleet.lease_show",
+        extra_vars=lambda operation, limits: {},
+        forks=lambda limits: _FORKS,
+        effects=no_effects,
+        done="asked",
+    ),
+    OperationKind.LEASE_BREAK: Kind(
+        playbook="commissaire.fleet.lease_break",
+        extra_vars=_break_vars,
+        forks=lambda limits: _FORKS,
+        effects=no_effects,
+        done="set free",
     ),
     OperationKind.RESTART: _rolling(OperationKind.RESTART, "restarted"),
     OperationKind.UPGRADE: _rolling(OperationKind.UPGRADE, "upgraded"),

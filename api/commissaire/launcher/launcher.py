@@ -8,19 +8,24 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
 
 from commissaire.clock import now
 from commissaire.database import Database
-from commissaire.fleet.operations import settle
+from commissaire.fleet.operations import add_event, settle
+from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.journal import Journal
-from commissaire.launcher.kinds import KINDS
+from commissaire.launcher.kinds import KINDS, no_effects
 from commissaire.launcher.plan import make_plan
 from commissaire.launcher.supervisors import Supervisors
 from commissaire.notices import Notices
-from commissaire.records import EventType, Operation, OperationHostState, OperationState
+from commissaire.records import EventType, Halt, Operation, OperationHostState, OperationState
 from commissaire.secrets.store import SecretStore
 
 log = structlog.get_logger(__name__)
+
+MOST_KILLS = 5
+"""An operation whose playbook is killed so often, without one more host being done in between, is given up."""
 
 
 class Launcher:
@@ -52,7 +57,7 @@ class Launcher:
         try:
             self._run(operation_id)
         except SQLAlchemyError:
-            self.cancel(operation_id)
+            self._supervisors.stop(operation_id)
             raise
         except Exception as error:
             log.exception("operation_broke", operation_id=operation_id)
@@ -60,9 +65,21 @@ class Launcher:
         finally:
             structlog.contextvars.clear_contextvars()
 
-    def cancel(self, operation_id: int) -> None:
-        """Stop the playbook of an operation that runs here; no more happens on its hosts."""
-        self._supervisors.stop(operation_id)
+    def obey(self, operation_ids: set[int]) -> None:
+        """Do what is wished of operations that run here: stop a cancelled one, hold back the hosts of a halted one."""
+        if not operation_ids:
+            return
+        with self._database.read() as session:
+            wishes = session.exec(
+                select(Operation.id, Operation.cancel_requested_by, Operation.halt, Operation.halt_reason).where(
+                    col(Operation.id).in_(operation_ids)
+                )
+            ).all()
+        for operation_id, cancelled_by, halt, reason in wishes:
+            if cancelled_by is not None:
+                self._supervisors.stop(operation_id or 0, let_go=True)
+            else:
+                ControlFile(self._private / str(operation_id)).tell(halt, reason)
 
     def _run(self, operation_id: int) -> None:
         directory = self._private / str(operation_id)
@@ -72,17 +89,18 @@ class Launcher:
             with self._database.read() as session:
                 operation = session.get_one(Operation, operation_id)
                 plan = make_plan(session, self._store, operation, directory, self._runtime / str(operation_id))
+            ControlFile(directory).tell(operation.halt, operation.halt_reason)
             kind = KINDS[operation.kind]
-            journal = Journal(self._database, self._notices, operation_id, kind.effects)
+            effects = no_effects if operation.dry_run else kind.effects
+            journal = Journal(self._database, self._notices, operation_id, effects)
+            done_before = journal.counts()[OperationHostState.FINISHED]
             journal.write([_unusable(address, why) for address, why in plan.unusable.items()])
             log.info("operation_started", kind=operation.kind, cluster=operation.cluster, attempt=operation.attempt)
             end: dict[str, Any] = {"rc": 0, "message": plan.message}
             if plan.job:
                 end = self._supervisors.run(plan.job, journal.write, lambda: self._is_wanted(operation_id))
-            if self._supervisors.stopping and end.get("rc") != 0:
-                self._give_back(operation_id)
-                return
-            self._finish(operation_id, journal, end, kind.done)
+            went_on = journal.counts()[OperationHostState.FINISHED] > done_before
+            self._end(operation_id, journal, end, kills=1 if went_on else operation.kills + 1)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -90,19 +108,39 @@ class Launcher:
         with self._database.read() as session:
             return session.get_one(Operation, operation_id).cancel_requested_by is None
 
-    def _finish(self, operation_id: int, journal: Journal, end: dict[str, Any], done: str) -> None:
+    def _end(self, operation_id: int, journal: Journal, end: dict[str, Any], kills: int) -> None:
+        """Record what the end of a playbook means; *kills* is how often it was killed, if it was killed now."""
         with self._database.read() as session:
-            cancelled_by = session.get_one(Operation, operation_id).cancel_requested_by
-        cancelled = cancelled_by is not None and end["rc"] != 0
-        counts = journal.end(end["message"], cancelled=cancelled)
+            operation = session.get_one(Operation, operation_id)
+        if operation.cancel_requested_by is not None and end["rc"] != 0:
+            self._finish(operation, journal, end, cancelled_by=f"cancelled by {operation.cancel_requested_by}")
+        elif self._supervisors.stopping and end["rc"] != 0:
+            self._put_back(operation_id, "interrupted by the server's shutdown; it goes on when the server is back")
+        elif end["rc"] is None and kills <= MOST_KILLS:
+            why = end["message"] or "the playbook was killed"
+            self._put_back(operation_id, f"{why}; it goes on where it was", kills)
+        elif operation.halt == Halt.STOP:
+            self._finish(operation, journal, end, cancelled_by=operation.halt_reason)
+        elif journal.held_back():
+            self._hold(operation, journal)
+        else:
+            self._finish(operation, journal, end)
+
+    def _finish(
+        self, operation: Operation, journal: Journal, end: dict[str, Any], cancelled_by: str | None = None
+    ) -> None:
+        counts = journal.end(end["message"], cancelled=cancelled_by is not None)
         unfinished = sum(number for state, number in counts.items() if state != OperationHostState.FINISHED)
+        done = KINDS[operation.kind].done
+        if operation.dry_run:
+            done = f"would be {done}"
         tally = ", ".join(
             f"{number} {done if state == OperationHostState.FINISHED else state.replace('_', ' ')}"
             for state, number in counts.items()
             if number
         )
-        if cancelled:
-            state, message = OperationState.CANCELLED, f"cancelled by {cancelled_by}: {tally or 'no hosts'}"
+        if cancelled_by is not None:
+            state, message = OperationState.CANCELLED, f"{cancelled_by}: {tally or 'no hosts'}"
         elif unfinished or end["rc"] != 0:
             why = journal.first_failure() or end["message"]
             if not why and end["rc"] != 0:
@@ -110,7 +148,7 @@ class Launcher:
             state, message = OperationState.FAILED, f"{why} ({tally or 'no hosts'})" if why else tally
         else:
             state, message = OperationState.FINISHED, tally or "there was nothing to do"
-        self._settle(operation_id, state, message)
+        self._settle(operation.id or 0, state, message)
 
     def _settle(self, operation_id: int, state: OperationState, message: str) -> None:
         with self._database.write() as session:
@@ -118,13 +156,29 @@ class Launcher:
         self._notices.publish(operation_id)
         log.info("operation_ended", operation_id=operation_id, state=str(state), message=message)
 
-    def _give_back(self, operation_id: int) -> None:
+    def _hold(self, operation: Operation, journal: Journal) -> None:
+        """Leave the hosts that were held back for later: until somebody resumes it, or until the time they told."""
+        with self._database.write() as session:
+            operation = session.get_one(Operation, operation.id)
+            if operation.halt == Halt.PAUSE:
+                operation.state, operation.message = OperationState.PAUSED, operation.halt_reason
+            else:
+                operation.state, operation.not_before = OperationState.QUEUED, journal.resume_at()
+                operation.message = journal.held_back()
+            operation.owner = operation.heartbeat_at = None
+            session.add(operation)
+            add_event(session, operation, operation.message)
+        self._notices.publish(operation.id or 0)
+        log.info("operation_held", state=operation.state, message=operation.message)
+
+    def _put_back(self, operation_id: int, message: str, kills: int = 0) -> None:
         with self._database.write() as session:
             operation = session.get_one(Operation, operation_id)
             operation.state, operation.owner, operation.heartbeat_at = OperationState.QUEUED, None, None
-            operation.message = "interrupted by the server's shutdown; it goes on when the server is back"
+            operation.message, operation.kills = message, kills
             session.add(operation)
-        log.info("operation_interrupted", operation_id=operation_id)
+            add_event(session, operation, message)
+        log.info("operation_interrupted", operation_id=operation_id, message=message)
 
 
 def _unusable(address: str, why: str) -> dict[str, Any]:

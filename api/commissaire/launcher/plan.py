@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlmodel import Session, col, select
 
-from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve
+from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve, resolve_canary
+from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.job import Job
-from commissaire.launcher.kinds import KINDS
+from commissaire.launcher.kinds import KINDS, lease_name
 from commissaire.launcher.reach import common_vars, reach
-from commissaire.records import Operation, OperationHost, OperationHostState
+from commissaire.records import TERMINAL, Operation, OperationHost, OperationHostState
+from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
@@ -43,6 +46,18 @@ def limits_left(operation: Operation, hosts: list[OperationHost]) -> Limits:
     )
 
 
+def first_hosts(operation: Operation, hosts: list[OperationHost]) -> list[OperationHost]:
+    """Return the hosts that go before all others, whatever became of them."""
+    return hosts[: resolve_canary(operation.parameters.get("canary", 0), len(hosts))]
+
+
+def canary_vars(first: list[OperationHost]) -> dict[str, Any]:
+    """Return what a playbook must know of the hosts that go first: how many are left, and when the last one ended."""
+    ended = [row.finished_at.timestamp() for row in first if row.finished_at is not None]
+    left = sum(row.state in _OPEN for row in first)
+    return {"canary": left, "canary_ended_at": max(ended, default=0)} if first else {}
+
+
 def make_plan(session: Session, store: SecretStore, operation: Operation, directory: Path, runtime: Path) -> Plan:
     """Plan the next attempt at *operation*. Hosts that were interrupted come first, hosts that are done not at all."""
     rows = session.exec(
@@ -54,6 +69,10 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         return Plan(None, {}, "more hosts failed than max_failures allows")
     if left and limits.max_unavailable < 1:
         return Plan(None, {}, "hosts that failed are out of service and hold every place of max_unavailable")
+    first = first_hosts(operation, list(rows))
+    broken = [row.address for row in first if row.state in (OperationHostState.FAILED, OperationHostState.CANCELLED)]
+    if left and broken:
+        return Plan(None, {}, f"{', '.join(broken)} failed, and went first to try it out")
     try:
         found = reach(session, store, [row.address for row in left], directory)
     except StoreUnavailable as error:
@@ -61,6 +80,9 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     kind = KINDS[operation.kind]
     for address, cluster in found.clusters.items():
         found.hosts[address].update(kind.host_vars(*cluster))
+    for address, earlier in _left_leased(session, [row.address for row in left]).items():
+        if address in found.hosts:
+            found.hosts[address]["lease_succeeds"] = lease_name(earlier)
     for row in left:
         if row.state == OperationHostState.RUNNING and row.address in found.hosts:
             found.hosts[row.address].update(kind.interrupted_vars(operation))
@@ -70,9 +92,30 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         directory=str(directory),
         runtime_directory=str(runtime),
         inventory={"all": {"hosts": found.hosts, "vars": common_vars(directory)}},
-        extra_vars=kind.extra_vars(operation, limits),
+        extra_vars=kind.extra_vars(operation, limits)
+        | canary_vars(first)
+        | {"control_file": str(ControlFile(directory).path)},
         known_hosts=found.known_hosts,
         keys=list(found.keys.values()),
         forks=kind.forks(limits),
+        dry_run=operation.dry_run,
     )
     return Plan(job if found.hosts else None, found.unusable)
+
+
+def _left_leased(session: Session, addresses: list[str]) -> dict[str, Operation]:
+    """Return, by address, the last operation that has ended without saying that the host is fit.
+
+    It may have been unable to give its lease back. Nobody works for it any more, so nobody need wait for that.
+    """
+    found: dict[str, Operation] = {}
+    for batch in batched(addresses):
+        rows = session.exec(
+            select(OperationHost.address, Operation)
+            .join(Operation, col(Operation.id) == OperationHost.operation_id)
+            .where(col(OperationHost.address).in_(batch), col(Operation.state).in_(TERMINAL))
+            .where(col(OperationHost.state).in_((OperationHostState.FAILED, OperationHostState.CANCELLED)))
+            .order_by(col(Operation.id))
+        )
+        found.update(dict(rows.all()))
+    return found

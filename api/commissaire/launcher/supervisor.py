@@ -1,8 +1,9 @@
 """The process between the server and one playbook: it starts the playbook, and nothing that it started outlives it.
 
 Standard input brings one job, then stays open as long as the playbook may run: its end, because the server stops the
-operation or because the server is gone, kills everything below. Standard output carries journal entries, one JSON
-object a line, the last one `{"type": "end", ...}`.
+operation or because the server is gone, kills everything below. If LET_GO comes before its end, the leases on hosts
+are given back first; without it, whoever resumes the operation takes them over. Standard output carries journal
+entries, one JSON object a line, the last one `{"type": "end", ...}`.
 
 Ansible's workers leave their parent's process group, and ssh's connection masters leave everything. So the supervisor
 is a child subreaper (prctl(2)): whatever loses its parent becomes its child, and can be found and killed.
@@ -14,6 +15,7 @@ import contextlib
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -27,9 +29,12 @@ import psutil
 
 from commissaire.launcher.collections import collections_path
 from commissaire.launcher.entry import entry_of
-from commissaire.launcher.job import Job
+from commissaire.launcher.job import LET_GO, Job
 from commissaire.launcher.marker import RUN_MARKER
 
+RENEWER = "cmsr-lease"
+"""The processes of the collection that keep a lease alive (plugin_utils/renewer.py): SIGTERM makes them return it."""
+_LET_GO_SECONDS = 3.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -47,7 +52,7 @@ def main() -> None:
     try:
         end = _run(job, report)
     except Exception as error:
-        end = {"rc": None, "message": f"the playbook could not be started: {error}"}
+        end = {"rc": 1, "message": f"the playbook could not be started: {error}"}
     finally:
         kill_descendants()
         shutil.rmtree(job.runtime_directory, ignore_errors=True)
@@ -82,6 +87,7 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
         inventory=job.inventory,
         extravars=job.extra_vars,
         forks=job.forks,
+        cmdline="--check --diff" if job.dry_run else None,
         event_handler=handle,
         quiet=True,
         suppress_env_files=True,
@@ -154,9 +160,30 @@ def _read_line(descriptor: int) -> bytes:
 
 
 def _kill_all_at_end_of(descriptor: int) -> None:
-    while os.read(descriptor, 1):
-        pass
+    told = b""
+    while word := os.read(descriptor, len(LET_GO)):
+        told += word
+    if told == LET_GO:
+        _end_renewers()
     kill_descendants()
+
+
+def _end_renewers() -> None:
+    """Kill the playbook, and have those who renew its leases give them back; a host that is silent keeps its lease."""
+    processes = [child for child in psutil.Process().children(recursive=True) if _is_alive(child)]
+    renewers = [process for process in processes if _name(process) == RENEWER]
+    playbook = [process for process in processes if _name(process).startswith("ansible")]
+    for process, number in [*((one, signal.SIGKILL) for one in playbook), *((one, signal.SIGTERM) for one in renewers)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+    psutil.wait_procs(renewers, timeout=_LET_GO_SECONDS)
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def kill_descendants() -> None:

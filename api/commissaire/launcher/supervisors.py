@@ -12,7 +12,7 @@ from typing import IO, Any
 import orjson
 import structlog
 
-from commissaire.launcher.job import Job
+from commissaire.launcher.job import LET_GO, Job
 
 log = structlog.get_logger(__name__)
 _CHUNK_BYTES = 1 << 20
@@ -68,12 +68,12 @@ class Supervisors:
             if process.stdout is not None:
                 process.stdout.close()
 
-    def stop(self, operation_id: int) -> None:
-        """Stop a job, if it runs here; no more happens on its hosts."""
+    def stop(self, operation_id: int, *, let_go: bool = False) -> None:
+        """Stop a job, if it runs here; no more happens on its hosts. With *let_go* their leases are given back."""
         with self._lock:
             process = self._running.get(operation_id)
         if process is not None:
-            _stop(process)
+            _stop(process, LET_GO if let_go else b"")
 
     def stop_all(self) -> None:
         """Stop all jobs, and start none any more."""
@@ -113,12 +113,13 @@ def _spawn() -> subprocess.Popen[bytes]:
     )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Close the supervisor's standard input: it kills what is below it, and ends."""
+def _stop(process: subprocess.Popen[bytes], last_words: bytes = b"") -> None:
+    """Close the supervisor's standard input, after *last_words*: it kills what is below it, and ends."""
     if process.stdin is not None and not process.stdin.closed:
         try:
+            process.stdin.write(last_words)
             process.stdin.close()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # ValueError: another thread has closed it just now
             log.debug("supervisor_gone", pid=process.pid)
 
 

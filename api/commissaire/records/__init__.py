@@ -5,9 +5,11 @@ from commissaire.records.cluster import Cluster, ClusterStatus
 from commissaire.records.container_manager import ContainerManager, ContainerManagerType
 from commissaire.records.event import Event, EventType
 from commissaire.records.host import READY, Host, HostStatus
+from commissaire.records.idempotency_key import IdempotencyKey
 from commissaire.records.network import DEFAULT_NETWORK, Network, NetworkType
 from commissaire.records.operation import (
     TERMINAL,
+    Halt,
     Operation,
     OperationHost,
     OperationHostState,
@@ -30,8 +32,10 @@ __all__ = [
     "ContainerManagerType",
     "Event",
     "EventType",
+    "Halt",
     "Host",
     "HostStatus",
+    "IdempotencyKey",
     "Network",
     "NetworkType",
     "Operation",

@@ -20,13 +20,16 @@ class OperationKind(StrEnum):
     RESTART = "restart"  # restart the hosts of a cluster, a window of them at a time
     UPGRADE = "upgrade"  # upgrade their packages or their OSTree deployment
     DEPLOY = "deploy"  # boot a given version of their OSTree
+    LEASE_SHOW = "lease_show"  # ask hosts who works on them
+    LEASE_BREAK = "lease_break"  # take a host away from who will not come back
 
 
 class OperationState(StrEnum):
-    """The way of an operation: queued, running, then one of the other three for good."""
+    """The way of an operation: queued, running, perhaps paused and queued again, then one of the last three."""
 
-    QUEUED = "queued"  # recorded, waiting for a worker (again, after an interruption)
+    QUEUED = "queued"  # recorded, waiting for a worker (again, after an interruption), or for `not_before`
     RUNNING = "running"  # a worker owns it and says so by its heartbeat
+    PAUSED = "paused"  # no host is worked on until somebody resumes it
     FINISHED = "finished"  # every host came through
     FAILED = "failed"  # a host failed, or the operation itself could not be carried out
     CANCELLED = "cancelled"  # somebody stopped it
@@ -43,12 +46,22 @@ class OperationHostState(StrEnum):
     CANCELLED = "cancelled"  # work on it was under way when the operation was cancelled
 
 
+class Halt(StrEnum):
+    """What is to happen once the hosts under way are done, instead of starting further ones."""
+
+    PAUSE = "pause"
+    STOP = "stop"
+
+
 TERMINAL = (OperationState.FINISHED, OperationState.FAILED, OperationState.CANCELLED)
 """States an operation never leaves."""
 
 
 class Operation(SQLModel, table=True):
-    """One piece of work on hosts. `exclusive_key` is unique while it is active: one operation a cluster at a time."""
+    """One piece of work on hosts. `exclusive_key` is unique while it is active: one operation a cluster at a time.
+
+    `kills` is how often its playbook was killed since a host was done.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     kind: str = Field(max_length=32, index=True)
@@ -62,7 +75,12 @@ class Operation(SQLModel, table=True):
     attempt: int = 0
     owner: str | None = Field(default=None, max_length=64)
     heartbeat_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    dry_run: bool = False
+    retry_of: int | None = None
+    kills: int = 0
     cancel_requested_by: str | None = None
+    halt: str | None = Field(default=None, max_length=8)
+    halt_reason: str = ""
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     not_before: datetime | None = Field(default=None, sa_type=UtcDateTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,29 @@ CALLS = [
         "cluster restart start --max-unavailable 25% --max-failures 2 prod",
         "PUT /api/v0/cluster/prod/restart",
         {"max_unavailable": "25%", "max_failures": 2},
+    ),
+    (
+        "cluster restart start --canary 10% --canary-soak 60 -p lease_wait_seconds=5 -p note=x=y prod",
+        "POST /api/v1/operations",
+        {
+            "kind": "restart",
+            "cluster": "prod",
+            "parameters": {"canary": "10%", "canary_soak_seconds": 60, "lease_wait_seconds": 5, "note": "x=y"},
+            "dry_run": False,
+        },
+    ),
+    (
+        "cluster deploy start --dry-run prod 7.4.1",
+        "POST /api/v1/operations",
+        {"kind": "deploy", "cluster": "prod", "parameters": {"version": "7.4.1"}, "dry_run": True},
+    ),
+    ("operation pause 7 --reason lunch", "POST /api/v1/operations/7/pause", {"reason": "lunch"}),
+    ("operation resume 7", "POST /api/v1/operations/7/resume", {}),
+    ("operation retry 7", "POST /api/v1/operations/7/retry", {}),
+    (
+        "operation cancel 7 --after-current-hosts",
+        "POST /api/v1/operations/7/cancel",
+        {"after_current_hosts": True},
     ),
     ("cluster restart status prod", "GET /api/v0/cluster/prod/restart", None),
     ("cluster upgrade start prod", "PUT /api/v0/cluster/prod/upgrade", {}),
@@ -257,3 +281,38 @@ def test_options_that_are_neither_json_nor_key_and_value_are_refused_without_bei
 def test_what_was_created_can_be_shown_as_json(commctl: Run, server: ScriptedServer, group: str) -> None:
     server.answer("PUT", f"/api/v0/{group.replace('_', '')}/x", 201, {"name": "x"})
     assert commctl(group, "create", "x", "--output", "json").out == '{\n  "name": "x"\n}\n'
+
+
+def test_leases_are_asked_for_and_shown_when_the_operation_has_ended(commctl: Run, server: ScriptedServer) -> None:
+    lease = {"owner": "a laptop", "operation_id": "", "token": 3, "left_seconds": 7}
+    rows = [{"address": "a", "message": "held", "data": {"lease": lease}}, {"address": "b", "message": "?", "data": {}}]
+    server.answer("POST", "/api/v1/operations", 201, {"id": 7, "state": "queued"})
+    server.answer("GET", "/api/v1/operations/7", 200, {"id": 7, "state": "failed", "message": "b: no route"})
+    server.answer("GET", "/api/v1/operations/7/hosts", 200, {"items": rows})
+    result = commctl("lease", "break", "a", "b", "--reason", "gone", "-o", "json")
+    assert (result.code, result.err) == (2, "operation 7 failed: b: no route\n")
+    wanted = {"kind": "lease_break", "hosts": ["a", "b"], "parameters": {"reason": "gone"}}
+    assert server.requests[0].json == wanted
+    nobody = dict.fromkeys(lease)
+    assert json.loads(result.out) == [
+        {"address": "a", **lease, "message": "held"},
+        {"address": "b", **nobody, "message": "?"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["list"], "name either hosts or"),
+        (["list", "a", "--cluster", "c"], "name either hosts or"),
+        (["break", "a"], "say why, by --reason"),
+    ],
+)
+def test_a_lease_command_must_say_which_and_why(commctl: Run, arguments: list[str], words: str) -> None:
+    result = commctl("lease", *arguments)
+    assert (result.code, words in " ".join(result.err.split())) == (2, True)
+
+
+def test_a_parameter_has_a_name_and_a_value(commctl: Run) -> None:
+    result = commctl("cluster", "restart", "start", "-p", "canary", "prod")
+    assert (result.code, "not of the form NAME=VALUE" in result.err) == (2, True)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from commissaire.clock import naive_iso
 from commissaire.fleet.errors import Invalid
+from commissaire.fleet.parameters import MaxFailures, MaxUnavailable
 from commissaire.records import (
     Cluster,
     ContainerManager,
@@ -18,12 +19,12 @@ from commissaire.records import (
     Operation,
     OperationState,
 )
-from commissaire.routes.limits import MaxFailures, MaxUnavailable
 from commissaire.routes.text import JsonObject, Text
 
 _STATUS = {
     OperationState.QUEUED: "in_process",
     OperationState.RUNNING: "in_process",
+    OperationState.PAUSED: "in_process",
     OperationState.FINISHED: "finished",
     OperationState.FAILED: "failed",
     OperationState.CANCELLED: "failed",

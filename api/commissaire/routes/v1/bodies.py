@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from commissaire.clock import rfc3339
-from commissaire.fleet.rolling import VERSION_PATTERN
+from commissaire.fleet.parameters import DeployParameters, RollingParameters, UpgradeParameters
 from commissaire.fleet.sources import SourceState
 from commissaire.records import (
     Event,
     EventType,
+    Halt,
     Host,
     HostStatus,
     Operation,
@@ -20,7 +21,6 @@ from commissaire.records import (
     OperationKind,
     OperationState,
 )
-from commissaire.routes.limits import MaxFailures, MaxUnavailable, WholeNumber
 from commissaire.routes.text import Text
 
 
@@ -28,58 +28,81 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class RollingParameters(_Request):
-    """The parameters of every rolling operation."""
-
-    max_unavailable: MaxUnavailable = None
-    max_failures: MaxFailures = None
-    reboot_timeout_seconds: WholeNumber | None = Field(
-        None, ge=1, le=86400, description="How long a host may stay away. Default 600."
-    )
+class _RollingWanted(_Request):
+    cluster: Text
+    dry_run: bool = Field(default=False, description="Only tell what would be done, by `--check --diff`.")
 
 
-class UpgradeParameters(RollingParameters):
-    """The parameters of an upgrade."""
-
-    reboot: Literal["when_needed", "always", "never"] | None = Field(
-        None, description="Whether hosts reboot after it. Default `when_needed`."
-    )
-
-
-class DeployParameters(RollingParameters):
-    """The parameters of a deploy."""
-
-    version: StrictStr = Field(
-        pattern=VERSION_PATTERN, description="The version, checksum or ref of the OSTree deployment to boot."
-    )
-
-
-class RestartWanted(_Request):
+class RestartWanted(_RollingWanted):
     """POST of a restart."""
 
     kind: Literal[OperationKind.RESTART]
-    cluster: Text
     parameters: RollingParameters = Field(default_factory=RollingParameters)
 
 
-class UpgradeWanted(_Request):
+class UpgradeWanted(_RollingWanted):
     """POST of an upgrade."""
 
     kind: Literal[OperationKind.UPGRADE]
-    cluster: Text
     parameters: UpgradeParameters = Field(default_factory=UpgradeParameters)
 
 
-class DeployWanted(_Request):
+class DeployWanted(_RollingWanted):
     """POST of a deploy."""
 
     kind: Literal[OperationKind.DEPLOY]
-    cluster: Text
     parameters: DeployParameters
 
 
-OperationWanted = Annotated[RestartWanted | UpgradeWanted | DeployWanted, Field(discriminator="kind")]
+class _LeasesWanted(_Request):
+    cluster: Text | None = Field(default=None, description="All hosts of this cluster, or")
+    hosts: list[Text] | None = Field(default=None, min_length=1, max_length=1000, description="these hosts' addresses.")
+
+
+class LeaseShowWanted(_LeasesWanted):
+    """POST of a question who holds the leases on hosts; the answers are in the hosts' `data.lease`."""
+
+    kind: Literal[OperationKind.LEASE_SHOW]
+
+
+class LeaseBreakParameters(_Request):
+    """The parameters of a break of leases."""
+
+    reason: Annotated[
+        str,
+        Field(
+            strict=True,
+            max_length=200,
+            pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+            description="Why, in one line; hosts log it, too.",
+        ),
+    ]
+
+
+class LeaseBreakWanted(_LeasesWanted):
+    """POST of a break of leases: who held one does nothing more on the host, if anybody is there at all."""
+
+    kind: Literal[OperationKind.LEASE_BREAK]
+    parameters: LeaseBreakParameters
+
+
+RollingWanted = RestartWanted | UpgradeWanted | DeployWanted
+OperationWanted = Annotated[RollingWanted | LeaseShowWanted | LeaseBreakWanted, Field(discriminator="kind")]
 """POST of an operation."""
+
+
+class CancelWanted(_Request):
+    """POST of a cancellation."""
+
+    after_current_hosts: bool = Field(
+        default=False, description="Let the hosts under way come to their end first, and start no other."
+    )
+
+
+class PauseWanted(_Request):
+    """POST of a pause."""
+
+    reason: Annotated[str, Field(max_length=500)] = Field(default="", description="Told to whoever looks.")
 
 
 class HostKeyWanted(_Request):
@@ -114,6 +137,10 @@ class OperationShown(BaseModel):
     started_at: str | None
     finished_at: str | None
     attempt: int = Field(description="1 at first; one more each time it is resumed.")
+    dry_run: bool = Field(description="It changes nothing, and tells what it would change.")
+    retry_of: int | None = Field(description="The operation whose failed hosts this one works on.")
+    halt: Halt | None = Field(description="What happens once the hosts under way are done, instead of further ones.")
+    not_before: str | None = Field(description="When it goes on, while it is queued for that time.")
     hosts: OperationHostCounts
 
     @classmethod
@@ -131,6 +158,10 @@ class OperationShown(BaseModel):
             started_at=rfc3339(operation.started_at),
             finished_at=rfc3339(operation.finished_at),
             attempt=operation.attempt,
+            dry_run=operation.dry_run,
+            retry_of=operation.retry_of,
+            halt=Halt(operation.halt) if operation.halt else None,
+            not_before=rfc3339(operation.not_before),
             hosts=OperationHostCounts(total=sum(counts.values()), **counts),
         )
 

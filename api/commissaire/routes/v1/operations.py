@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from sqlmodel import Session, col, select
 
 from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_address
 from commissaire.fleet.clusters import get_cluster
-from commissaire.fleet.operations import (
-    count_hosts,
-    get_operation,
-    hosts_of,
-    list_operations,
-    request_cancel,
-)
+from commissaire.fleet.control import request_cancel, request_halt, request_resume, request_retry
+from commissaire.fleet.idempotency import once
+from commissaire.fleet.leases import request_leases
+from commissaire.fleet.operations import Requester, count_hosts, get_operation, hosts_of, list_operations
 from commissaire.fleet.rolling import request_rolling
 from commissaire.problems import responses
-from commissaire.records import Event, Operation, OperationKind, OperationState
+from commissaire.records import Event, Halt, Operation, OperationKind, OperationState
 from commissaire.routes.v1.bodies import (
+    CancelWanted,
     EventPage,
     EventShown,
+    LeaseBreakWanted,
     OperationHostList,
     OperationHostShown,
     OperationPage,
     OperationShown,
     OperationWanted,
+    PauseWanted,
+    RollingWanted,
 )
-from commissaire.services import Asker, Parts
+from commissaire.services import Asker, Parts, Services
 
 router = APIRouter(prefix="/api/v1/operations", tags=["operations"])
 
 LARGEST_ID = 2**31 - 1
 OperationId = Annotated[int, Query(ge=1, le=LARGEST_ID)]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Of your choice; the same request with the same key gets the operation that the first one got.",
+    ),
+]
 
 
 @router.get("", responses=responses(400, 404))
@@ -63,20 +74,25 @@ def list_all(
     status_code=201,
     openapi_extra={"x-role": Role.OPERATOR},
     responses={
-        200: {"description": "The same is running already", "model": OperationShown},
-        **responses(400, 404, 409),
+        200: {"description": "The same is running already, or was asked for with this key", "model": OperationShown},
+        **responses(400, 404, 409, 422),
     },
 )
-def create(body: OperationWanted, parts: Parts, asker: Asker, response: Response) -> OperationShown:
-    """Ask for an operation on a cluster. While the same one runs there, that one is returned."""
-    with parts.database.write() as session:
-        cluster = get_cluster(session, body.cluster)
-        parameters = body.parameters.model_dump(exclude_none=True)
-        operation, new = request_rolling(session, body.kind, cluster, parameters, asker)
-        parts.dispatcher.enqueue(session, operation)
-        response.status_code = 201 if new else 200
-        response.headers["Location"] = f"/api/v1/operations/{operation.id}"
-        return show(session, operation)
+def create(
+    body: OperationWanted, parts: Parts, asker: Asker, response: Response, idempotency_key: Key = None
+) -> OperationShown:
+    """Ask for an operation. While the same rolling one runs on the cluster, that one is returned."""
+
+    def ask(session: Session) -> tuple[Operation, bool]:
+        if isinstance(body, RollingWanted):
+            cluster = get_cluster(session, body.cluster)
+            parameters = body.parameters.model_dump(exclude_none=True)
+            return request_rolling(session, body.kind, cluster, parameters, asker, dry_run=body.dry_run)
+        hosts = [check_address(address) for address in body.hosts] if body.hosts else None
+        parameters = body.parameters.model_dump() if isinstance(body, LeaseBreakWanted) else {}
+        return request_leases(session, body.kind, body.cluster, hosts, parameters, asker), True
+
+    return _ask_once(parts, asker, response, idempotency_key, body.model_dump_json().encode(), ask)
 
 
 @router.get("/{operation_id}", responses=responses(404))
@@ -117,15 +133,88 @@ def get_events(
     "/{operation_id}/cancel",
     status_code=202,
     openapi_extra={"x-role": Role.OPERATOR},
+    responses=responses(400, 404, 409),
+)
+def cancel(operation_id: int, parts: Parts, asker: Asker, body: CancelWanted | None = None) -> OperationShown:
+    """Stop an operation now, or after the hosts under way. What is done stays done."""
+    if body is not None and body.after_current_hosts:
+        return _control(
+            parts, operation_id, lambda session, operation: request_halt(session, operation, Halt.STOP, asker)
+        )
+    return _control(parts, operation_id, lambda session, operation: request_cancel(session, operation, asker))
+
+
+@router.post(
+    "/{operation_id}/pause",
+    status_code=202,
+    openapi_extra={"x-role": Role.OPERATOR},
+    responses=responses(400, 404, 409),
+)
+def pause(operation_id: int, parts: Parts, asker: Asker, body: PauseWanted | None = None) -> OperationShown:
+    """Start no further hosts. Those under way come to their end; then the operation is paused, until it is resumed."""
+    reason = body.reason if body is not None else ""
+    return _control(
+        parts, operation_id, lambda session, operation: request_halt(session, operation, Halt.PAUSE, asker, reason)
+    )
+
+
+@router.post(
+    "/{operation_id}/resume",
+    status_code=202,
+    openapi_extra={"x-role": Role.OPERATOR},
     responses=responses(404, 409),
 )
-def cancel(operation_id: int, parts: Parts, asker: Asker) -> OperationShown:
-    """Stop an operation now. Hosts that are done stay done; the host's state of those under way is on record."""
+def resume(operation_id: int, parts: Parts, asker: Asker) -> OperationShown:
+    """Let a paused operation go on with the hosts that are left."""
+    return _control(parts, operation_id, lambda session, operation: request_resume(session, operation, asker))
+
+
+@router.post(
+    "/{operation_id}/retry",
+    status_code=201,
+    openapi_extra={"x-role": Role.OPERATOR},
+    responses={
+        200: {"description": "It was asked for with this key", "model": OperationShown},
+        **responses(404, 409, 422),
+    },
+)
+def retry(
+    operation_id: int, parts: Parts, asker: Asker, response: Response, idempotency_key: Key = None
+) -> OperationShown:
+    """Ask for an operation like one that has ended, on those of its hosts that did not come to a good end."""
+    return _ask_once(
+        parts,
+        asker,
+        response,
+        idempotency_key,
+        f"retry {operation_id}".encode(),
+        lambda session: (request_retry(session, find(session, operation_id), asker), True),
+    )
+
+
+def _ask_once(
+    parts: Services,
+    asker: Requester,
+    response: Response,
+    key: str | None,
+    request: bytes,
+    ask: Callable[[Session], tuple[Operation, bool]],
+) -> OperationShown:
+    with parts.database.write() as session:
+        operation, new = once(session, asker, key, request, lambda: ask(session))
+        parts.dispatcher.enqueue(session, operation)
+        response.status_code = 201 if new else 200
+        response.headers["Location"] = f"/api/v1/operations/{operation.id}"
+        return show(session, operation)
+
+
+def _control(parts: Services, operation_id: int, ask: Callable[[Session, Operation], None]) -> OperationShown:
     with parts.database.write() as session:
         operation = find(session, operation_id)
-        request_cancel(session, operation, asker)
+        ask(session, operation)
+        parts.dispatcher.enqueue(session, operation)
         shown = show(session, operation)
-    parts.dispatcher.cancel(shown.id)
+    parts.dispatcher.control(shown.id)
     parts.notices.publish(shown.id)
     return shown
 

@@ -1,0 +1,119 @@
+"""Control of operations: cancel, pause, resume, retry. The rules, on a session that the caller commits."""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+from commissaire.fleet.errors import Conflict
+from commissaire.fleet.operations import (
+    Requester,
+    add_event,
+    add_hosts,
+    claim_cluster,
+    give_up_on_hosts,
+    hosts_of,
+    record_operation,
+    settle,
+)
+from commissaire.records import (
+    TERMINAL,
+    Halt,
+    Operation,
+    OperationHostState,
+    OperationKind,
+    OperationState,
+)
+
+_RETRIED = (OperationHostState.FAILED, OperationHostState.NOT_STARTED, OperationHostState.CANCELLED)
+
+
+def request_cancel(session: Session, operation: Operation, requester: Requester) -> None:
+    """Ask for the end of *operation*: at once when no worker has it, else its worker is to stop it.
+
+    Raises:
+        Conflict: it has ended already.
+    """
+    _check_open(operation)
+    operation.cancel_requested_by = requester.name
+    session.add(operation)
+    if operation.state != OperationState.RUNNING:
+        ran = operation.attempt > 0
+        if operation.kind == OperationKind.BOOTSTRAP:
+            give_up_on_hosts(session, operation)
+        settle(
+            session,
+            operation,
+            OperationState.CANCELLED,
+            f"cancelled by {requester.name} {f'while it was {operation.state}' if ran else 'before it ran'}",
+        )
+
+
+def request_halt(session: Session, operation: Operation, halt: Halt, requester: Requester, reason: str = "") -> None:
+    """Ask that no further hosts of *operation* start, for the time being (pause) or for good (stop).
+
+    Raises:
+        Conflict: it has ended already, or is of a kind that has no order.
+    """
+    _check_open(operation)
+    if operation.kind == OperationKind.BOOTSTRAP:
+        raise Conflict(f"operation {operation.id} is a bootstrap, whose hosts don't wait for each other; cancel it")
+    if halt == Halt.STOP and operation.state != OperationState.RUNNING:
+        request_cancel(session, operation, requester)
+        return
+    verb = "paused" if halt == Halt.PAUSE else "cancelled"
+    operation.halt, operation.halt_reason = halt, f"{verb} by {requester.name}{f': {reason}' if reason else ''}"
+    if operation.state == OperationState.QUEUED:
+        operation.state, operation.message = OperationState.PAUSED, operation.halt_reason
+    session.add(operation)
+    add_event(session, operation, operation.halt_reason)
+
+
+def request_resume(session: Session, operation: Operation, requester: Requester) -> None:
+    """Let a paused operation go on, at once.
+
+    Raises:
+        Conflict: nobody has paused it.
+    """
+    _check_open(operation)
+    if operation.halt == Halt.STOP:
+        raise Conflict(f"operation {operation.id} is being cancelled, and can't be resumed; retry it when it has ended")
+    if operation.halt is None:
+        raise Conflict(f"operation {operation.id} is {operation.state}, not paused; there is nothing to resume")
+    operation.halt, operation.halt_reason = None, ""
+    if operation.state == OperationState.PAUSED:
+        operation.state, operation.message, operation.not_before = OperationState.QUEUED, "", None
+    session.add(operation)
+    add_event(session, operation, f"resumed by {requester.name}")
+
+
+def request_retry(session: Session, operation: Operation, requester: Requester) -> Operation:
+    """Record a new operation like *operation*, on those of its hosts that it did not bring to a good end.
+
+    Raises:
+        Conflict: it has not ended, there is no such host, or another one runs on the cluster.
+    """
+    if operation.state not in TERMINAL:
+        raise Conflict(f"operation {operation.id} is {operation.state}; wait for its end, or cancel it")
+    if operation.kind == OperationKind.BOOTSTRAP:
+        raise Conflict(f"operation {operation.id} is a bootstrap; ask for one on each host that failed")
+    left = [row for row in hosts_of(session, operation) if row.state in _RETRIED]
+    if not left:
+        raise Conflict(f"operation {operation.id} came to a good end on all its hosts; there is nothing to retry")
+    again = Operation(
+        kind=operation.kind,
+        cluster=operation.cluster,
+        parameters=operation.parameters,
+        dry_run=operation.dry_run,
+        retry_of=operation.id,
+    )
+    active = claim_cluster(session, again)
+    if active is not None:
+        raise Conflict(f"operation {active.id} ({active.kind}) is {active.state} on cluster {again.cluster} already")
+    record_operation(session, again, requester)
+    add_hosts(session, again, [{"address": row.address} for row in left])
+    return again
+
+
+def _check_open(operation: Operation) -> None:
+    if operation.state in TERMINAL:
+        raise Conflict(f"operation {operation.id} has ended already: {operation.state}")

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Hold a host of a rolling play until it may start, or can't any more."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.commissaire.fleet.plugins.plugin_utils import place, processes
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import Canary, plan_canary
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile, Record
+
+POLL_SECONDS = 0.05
+TURN_SECONDS = 2.0  # how long a free place is left to the hosts that come first in the play
+WARM_UP_AFTER_SECONDS = 0.5  # of waiting; at first the host that got a place needs the processors
+LOOK_SECONDS = 5.0  # between looks for a worker that still works for a host with a place
+LOOKS = 4  # this many in a row without one, and the hosts with a place have left the play
+DOOR_SECONDS = 1.0  # between looks at a condition that nobody in this play brings about
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a play allows. `doors` are conditions from outside it, each a function that returns None when it is open."""
+
+    limits: place.Limits
+    canary: Canary
+    doors: tuple[Callable[[], Decision | None], ...] = ()
+    waits_when_paused: bool = True
+
+
+class Gate:
+    """One waiting host, the one at position `index` of its play."""
+
+    def __init__(self, file: PlaceFile, host: str, index: int, rules: Rules, say: Callable[[str], None]) -> None:
+        self._file = file
+        self._host = host
+        self._index = index
+        self._rules = rules
+        self._say = say
+        self._said = ""
+        self._main = processes.main_process()
+        self._turn_comes: float | None = None
+        self._idle_looks = 0
+
+    def wait(self, gone: frozenset[str], warm_up: Callable[[], None]) -> Decision:
+        """Return once the host may start, or can't any more; `gone` left the play before this one got here."""
+        decision = self._wait_for_place(gone, warm_up)
+        return self._wait_for_doors(decision) if decision.action == "take" else decision
+
+    def _wait_for_place(self, gone: frozenset[str], warm_up: Callable[[], None]) -> Decision:
+        seen: object = object()
+        warm_up_at: float | None = time.monotonic() + WARM_UP_AFTER_SECONDS
+        next_look = time.monotonic() + LOOK_SECONDS
+        while True:
+            version = self._file.version()
+            now = time.monotonic()
+            if version != seen or (self._turn_comes and now >= self._turn_comes):
+                seen = version
+                with self._file.change() as record:
+                    record.places = place.lose(record.places, gone)
+                    decision = self._decide(record, now)
+                if decision.action != "wait":
+                    return decision
+            if warm_up_at and now >= warm_up_at:
+                warm_up_at = None
+                warm_up()
+            if now >= next_look:
+                next_look = now + LOOK_SECONDS
+                self._look_for_workers()
+            self._pause(POLL_SECONDS)
+
+    def _decide(self, record: Record, now: float) -> Decision:
+        """Plan with the record, and write the outcome into it."""
+        patient = self._turn_comes is None or now < self._turn_comes
+        ahead = record.ahead_of(self._index) if patient else 0
+        held_back = plan_canary(self._rules.canary, record.flight(), self._index, time.time())
+        decision = place.plan_place(record.places, self._host, self._rules.limits, ahead)
+        if held_back and decision.action != "refuse":
+            decision = held_back
+        record.arrived.add(self._index)
+        record.waiting.pop(self._index, None)
+        if decision.action == "take":
+            record.places = place.take(record.places, self._host)
+            if self._index < self._rules.canary.hosts:
+                record.first.setdefault(self._host, 0)
+        elif decision.action == "wait":
+            record.waiting[self._index] = os.getpid()
+            free = place.plan_place(record.places, self._host, self._rules.limits).action == "take"
+            self._turn_comes = (self._turn_comes or now + TURN_SECONDS) if free or held_back else None
+            if held_back and now >= self._turn_comes:
+                self._turn_comes = now + DOOR_SECONDS  # a soak ends by the clock, without a change of the record
+                self._announce(decision.message)
+        return decision
+
+    def _wait_for_doors(self, taken: Decision) -> Decision:
+        """Go through the conditions from outside, with the place in hand: they keep everybody back alike."""
+        while True:
+            shut = next((found for found in (door() for door in self._rules.doors) if found), None)
+            with self._file.change() as record:
+                refused = place.over_budget(record.places, self._rules.limits)
+                end = refused or (shut if shut and not self._waits_for(shut) else None)
+                if end:
+                    record.places = place.release(record.places, self._host)
+                    record.first.pop(self._host, None)
+            if end:
+                return end
+            if not shut:
+                return taken
+            self._announce(shut.message)
+            self._pause(DOOR_SECONDS)
+
+    def _waits_for(self, shut: Decision) -> bool:
+        return shut.action == "wait" or (shut.action == "pause" and self._rules.waits_when_paused)
+
+    def _announce(self, message: str) -> None:
+        """Tell a reader why nothing happens, once a reason; seconds that pass are no new one."""
+        reason = re.sub(r"\d+", "", message)
+        if reason != self._said:
+            self._said = reason
+            self._say(f"{self._host} {message}")
+
+    def _pause(self, seconds: float) -> None:
+        if os.getppid() != self._main:
+            raise AnsibleActionFail("ansible-playbook ended while this host waited for its place")
+        time.sleep(seconds)
+
+    def _look_for_workers(self) -> None:
+        """Give up on hosts that hold a place, yet left the play without a word (an unreachable runs no rescue).
+
+        When the only workers alive are gates that wait, nobody is at work, and nobody will release anything.
+        """
+        workers = processes.live_workers(self._main)
+        with self._file.change() as record:
+            busy = workers is None or workers - set(record.waiting.values())
+            self._idle_looks = 0 if busy else self._idle_looks + 1
+            if self._idle_looks >= LOOKS:
+                record.lost |= record.places.held
+                record.places = place.lose(record.places, record.places.held)

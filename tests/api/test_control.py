@@ -1,0 +1,150 @@
+"""REST v1: pausing, resuming, retrying, repeating and trying out operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlmodel import Session
+
+from api.conftest import Fleet, checkpoint
+from commissaire.records import Host, Operation, OperationState
+
+RESTART = {"kind": "restart", "cluster": "web"}
+
+
+def post(fleet: Fleet, path: str, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
+    answer = fleet.client.post(f"/api/v1/operations{path}", json=body, headers=headers)
+    return answer.status_code, answer.json()
+
+
+def of(fleet: Fleet, operation: int) -> Operation:
+    with fleet.services.database.read() as session:
+        return session.get_one(Operation, operation)
+
+
+def test_a_queued_operation_is_paused_and_resumed_and_keeps_its_cluster(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    operation = fleet.restart()
+    status, paused = post(fleet, f"/{operation}/pause", {"reason": "the  boss\nsays so"})
+    assert (status, paused["state"], paused["halt"]) == (202, "paused", "pause")
+    assert paused["message"] == "paused by admin: the  boss\nsays so"
+    assert post(fleet, "", {**RESTART, "kind": "upgrade"})[0] == 409
+    assert fleet.services.dispatcher.claim(("restart",), 0) is None
+    status, resumed = post(fleet, f"/{operation}/resume")
+    assert (status, resumed["state"], resumed["halt"], resumed["message"]) == (202, "queued", None, "")
+    assert fleet.services.dispatcher.claim(("restart",), 0) == operation
+
+
+def test_a_paused_operation_is_cancelled_at_once(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    for body in (None, {"after_current_hosts": True}):
+        operation = fleet.restart()
+        post(fleet, f"/{operation}/pause")
+        status, shown = post(fleet, f"/{operation}/cancel", body)
+        assert (status, shown["state"], shown["hosts"]["not_started"]) == (202, "cancelled", 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "halt", "reason"),
+    [
+        ("pause", {"reason": "lunch"}, "pause", "paused by admin: lunch"),
+        ("pause", None, "pause", "paused by admin"),
+        ("cancel", {"after_current_hosts": True}, "stop", "cancelled by admin"),
+    ],
+)
+def test_a_running_operation_starts_no_further_hosts(
+    fleet: Fleet, path: str, body: dict[str, Any] | None, halt: str, reason: str
+) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    operation = fleet.restart()
+    fleet.claim()
+    status, shown = post(fleet, f"/{operation}/{path}", body)
+    assert (status, shown["state"], shown["halt"]) == (202, "running", halt)
+    assert of(fleet, operation).halt_reason == reason
+
+
+def test_only_what_is_paused_can_be_resumed(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    operation = fleet.restart()
+    status, problem = post(fleet, f"/{operation}/resume")
+    assert (status, "is queued, not paused" in problem["detail"]) == (409, True)
+    fleet.claim()
+    post(fleet, f"/{operation}/cancel", {"after_current_hosts": True})
+    status, problem = post(fleet, f"/{operation}/resume")
+    assert (status, "being cancelled" in problem["detail"]) == (409, True)
+
+
+def test_a_bootstrap_is_neither_paused_nor_retried(fleet: Fleet) -> None:
+    fleet.client.put("/api/v0/host/10.0.0.1", json={})
+    assert post(fleet, "/1/pause")[0] == 409
+    post(fleet, "/1/cancel")
+    assert post(fleet, "/1/retry")[0] == 409
+    assert post(fleet, "/1/pause")[0] == 409
+
+
+def test_a_retry_works_on_the_hosts_that_came_to_no_good_end(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1", "10.0.0.2", "10.0.0.3")
+    operation = fleet.restart()
+    assert post(fleet, f"/{operation}/retry")[0] == 409
+    journal = fleet.claim()
+    journal.write([checkpoint("10.0.0.1", "done", "finished"), checkpoint("10.0.0.2", "rebooting", "failed")])
+    fleet.end(operation, OperationState.FAILED)
+    status, again = post(fleet, f"/{operation}/retry")
+    assert (status, again["retry_of"], again["parameters"]) == (201, operation, of(fleet, operation).parameters)
+    rows = fleet.client.get(f"/api/v1/operations/{again['id']}/hosts").json()["items"]
+    assert [(row["address"], row["state"]) for row in rows] == [("10.0.0.2", "pending"), ("10.0.0.3", "pending")]
+    assert post(fleet, f"/{operation}/retry")[0] == 409  # one at a time on a cluster
+
+
+def test_there_must_be_something_to_retry(fleet: Fleet) -> None:
+    fleet.cluster("web")
+    status, problem = post(fleet, f"/{fleet.restart()}/retry")
+    assert (status, "nothing to retry" in problem["detail"]) == (409, True)
+
+
+def test_the_same_key_gets_the_same_operation_also_after_its_end(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    header = {"Idempotency-Key": "night of the 21st"}
+    status, first = post(fleet, "", RESTART, **header)
+    assert status == 201
+    post(fleet, f"/{first['id']}/cancel")
+    status, again = post(fleet, "", RESTART, **header)
+    assert (status, again["id"], again["state"]) == (200, first["id"], "cancelled")
+    status, problem = post(fleet, "", {**RESTART, "parameters": {"max_failures": 3}}, **header)
+    assert (status, f"became operation {first['id']}" in problem["detail"]) == (422, True)
+    assert post(fleet, "", RESTART, **{"Idempotency-Key": "another"})[1]["id"] == first["id"] + 1
+
+
+def test_a_key_stays_with_the_operation_that_ran_already(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    running = fleet.restart()
+    assert post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[1]["id"] == running
+    post(fleet, f"/{running}/cancel")
+    assert post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[1]["id"] == running
+
+
+def test_a_refused_request_uses_no_key_up(fleet: Fleet) -> None:
+    assert post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[0] == 404
+    fleet.cluster("web", "10.0.0.1")
+    assert post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[0] == 201
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_a_key_has_a_length(fleet: Fleet, key: str) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    assert post(fleet, "", RESTART, **{"Idempotency-Key": key})[0] == 400
+
+
+def test_a_dry_run_needs_no_cluster_for_itself_and_leaves_the_records_alone(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    fleet.restart()
+    status, dry = post(fleet, "", {**RESTART, "kind": "upgrade", "dry_run": True})
+    assert (status, dry["dry_run"], dry["state"]) == (201, True, "queued")
+    assert fleet.client.get("/api/v0/cluster/web/upgrade").status_code == 404
+    with fleet.services.database.read() as session:
+        assert _status(session) == "active"
+
+
+def _status(session: Session) -> str:
+    return session.get_one(Host, 1).status

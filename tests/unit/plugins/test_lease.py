@@ -1,0 +1,100 @@
+"""The script that keeps the lease, run here, on a file of this test's."""
+
+import subprocess
+
+import pytest
+from ansible_collections.commissaire.fleet.plugins.plugin_utils import lease
+
+
+@pytest.fixture
+def do(tmp_path, monkeypatch):
+    """Run one action as a host would; return what it printed."""
+    file = tmp_path / "lease"
+    monkeypatch.setattr(lease, "CHANGE", lease.CHANGE.replace(lease.LEASE, str(file)))
+    monkeypatch.setattr(lease, "LEASE", str(file))
+    monkeypatch.setattr(lease, "AS_ROOT", 'as_root() { "$@"; }')
+
+    def run(action, **arguments):
+        done = subprocess.run(["sh"], input=lease.script(action, **arguments), text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+    run.file = file
+    return run
+
+
+def test_only_one_holds_it_and_its_token_grows(do):
+    first = do("take", owner="a", operation="1", seconds=60)
+    assert (first["outcome"], first["token"], first["left"]) == ("held", "1", "60")
+    second = do("take", owner="b", operation="2", seconds=60)
+    assert (second["outcome"], second["owner"], second["operation"]) == ("refused", "a", "1")
+    assert do("release", token=1)["outcome"] == "released"
+    assert do("look")["outcome"] == "free"
+    assert do("take", owner="b", operation="2", seconds=60)["token"] == "2"
+    assert do("verify", token=1)["outcome"] == "lost"
+    assert do("renew", token=1, seconds=60)["outcome"] == "lost"
+    assert do("release", token=1)["outcome"] == "lost"
+    assert do("verify", token=2)["outcome"] == "held"
+
+
+def test_the_same_operation_takes_it_over_at_once_and_others_when_it_has_expired(do):
+    do("take", owner="a", operation="1", seconds=600)
+    again = do("take", owner="b", operation="1", seconds=600)
+    assert (again["outcome"], again["token"], again["taken_over_from"]) == ("held", "2", "a")
+    expire(do.file)
+    assert do("verify", token=2)["outcome"] == "lost"
+    other = do("take", owner="c", operation="", seconds=60)
+    assert (other["outcome"], other["token"], other["taken_over_from"]) == ("held", "3", "b")
+    assert do("take", owner="d", operation="", seconds=60)["outcome"] == "refused"  # no name is nobody's
+
+
+def test_what_an_operation_that_has_ended_left_is_taken_over_at_once(do):
+    do("take", owner="a", operation="1", seconds=600)
+    assert do("take", owner="b", operation="2", seconds=60, succeeds="0")["outcome"] == "refused"
+    assert do("take", owner="b", operation="2", seconds=60, succeeds="1")["outcome"] == "held"
+    do("release", token=2)
+    do("take", owner="a", operation="", seconds=600)
+    assert do("take", owner="b", operation="", seconds=60, succeeds="")["outcome"] == "refused"
+
+
+def test_an_expired_lease_that_nobody_took_is_renewed(do):
+    do("take", owner="a", operation="1", seconds=60)
+    expire(do.file)
+    assert do("renew", token=1, seconds=60)["outcome"] == "held"
+    assert do("verify", token=1)["outcome"] == "held"
+
+
+def test_a_clock_that_was_set_back_makes_no_lease_longer(do):
+    do("take", owner="a", operation="1", seconds=60)
+    text = do.file.read_text()
+    expires = int(text.partition("expires=")[2].split()[0])
+    do.file.write_text(text.replace(f"expires={expires}", f"expires={expires + 100000}"))
+    assert int(do("look")["left"]) <= 60
+
+
+def test_a_broken_lease_is_lost_and_tells_whose_it_was(do):
+    assert do("break", owner="admin", reason="gone")["outcome"] == "free"
+    do("take", owner="a", operation="1", seconds=60)
+    broken = do("break", owner="admin", reason="gone")
+    assert (broken["outcome"], broken["broken_owner"]) == ("broken", "a")
+    assert do("renew", token=1, seconds=60)["outcome"] == "lost"
+
+
+@pytest.mark.parametrize("content", ["", "garbage\n", "token=x\nowner=a\nexpires=$(reboot)\nseconds=\n"])
+def test_a_damaged_file_is_no_lease(do, content):
+    do.file.write_text(content)
+    assert do("look")["outcome"] == "free"
+    assert do("take", owner="b", operation="", seconds=60)["outcome"] == "held"
+
+
+def test_names_are_values_and_nothing_else(do):
+    do("take", owner="a=b\ntoken=99 $(id) `id` '\"", operation="x\r\ny", seconds=60)
+    shown = do("look")
+    assert (shown["token"], shown["owner"]) == ("1", "a b token 99 $(id) `id` '\"")
+    assert shown["operation"] == "x y"
+
+
+def expire(file):
+    text = file.read_text()
+    expires = text.partition("expires=")[2].split()[0]
+    file.write_text(text.replace(f"expires={expires}", "expires=1"))
