@@ -13,7 +13,7 @@ ARGUMENTS = {
     "phase": {"type": "str", "required": True},
     "state": {
         "type": "str",
-        "choices": ["pending", "running", "finished", "failed", "not_started"],
+        "choices": ["pending", "running", "finished", "failed", "skipped", "not_started"],
         "default": "running",
     },
     "message": {"type": "str", "default": ""},

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "max_failures": {"type": "raw", "default": 0},
     "failed": {"type": "bool", "default": False},
     "out_of_service": {"type": "bool", "default": False},
+    "stop": {"type": "bool", "default": False},
     "canary": {"type": "raw", "default": 0},
     "canary_soak_seconds": {"type": "float", "default": 0},
     "canary_ended_at": {"type": "float", "default": 0},
@@ -77,7 +78,8 @@ class ActionModule(ActionBase):
 
     def _release(self, file: PlaceFile, host: str, arguments: dict[str, Any]) -> dict[str, Any]:
         with file.change() as record:
-            record.places = place.release(record.places, host, arguments["failed"], arguments["out_of_service"])
+            outcome = (arguments[name] for name in ("failed", "out_of_service", "stop"))
+            record.places = place.release(record.places, host, *outcome)
             if host in record.first:
                 record.first[host] = time.time()
             kept = host in record.places.kept

@@ -20,7 +20,7 @@ options:
   state:
     description: Whether the host still has work to do, and how it ended if not.
     type: str
-    choices: [pending, running, finished, failed, not_started]
+    choices: [pending, running, finished, failed, skipped, not_started]
     default: running
   message:
     description: What a person should know. For V(state=failed) the host, the phase and the cause.

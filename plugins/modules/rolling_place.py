@@ -45,6 +45,10 @@ options:
     description: With O(failed=true), the host went out of service and was not seen fit since, so it keeps its place.
     type: bool
     default: false
+  stop:
+    description: With O(failed=true), no further host starts, whatever O(max_failures) allows.
+    type: bool
+    default: false
   canary:
     description:
       - How many hosts go first, as a number or a percentage of the play's hosts. The others wait until all of these

@@ -20,11 +20,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Places:
-    """Who holds a place of the window, and who failed; a host in `kept` failed out of service and holds on."""
+    """Who holds a place of the window, and who failed; a host in `kept` failed out of service and holds on.
+
+    Once there is one in `stopped`, which failed in a way that is to stop the others, no budget helps.
+    """
 
     held: frozenset[str] = field(default_factory=frozenset)
     kept: frozenset[str] = field(default_factory=frozenset)
     failed: frozenset[str] = field(default_factory=frozenset)
+    stopped: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,9 @@ def plan_place(places: Places, host: str, limits: Limits, ahead: int = 0) -> Dec
 
 
 def over_budget(places: Places, limits: Limits) -> Decision | None:
-    """Refuse to start any host once more have failed than may; None before that."""
+    """Refuse to start any host once more have failed than may, or one that stops the others; None before that."""
+    if places.stopped:
+        return Decision("refuse", f"not started: {hosts_of(places.stopped)} was not fit, which stops the others")
     if len(places.failed) <= limits.max_failures:
         return None
     return Decision(
@@ -86,19 +92,22 @@ def take(places: Places, host: str) -> Places:
     return replace(places, held=places.held | {host})
 
 
-def release(places: Places, host: str, failed: bool = False, out_of_service: bool = False) -> Places:
-    """Take the place back from `host`, unless it failed while it was out of service."""
+def release(
+    places: Places, host: str, failed: bool = False, out_of_service: bool = False, stop: bool = False
+) -> Places:
+    """Take the place back from `host`, unless it failed while it was out of service; `stop` the others if it failed."""
     return Places(
         held=places.held - {host},
         kept=places.kept | {host} if failed and out_of_service else places.kept,
         failed=places.failed | {host} if failed else places.failed,
+        stopped=places.stopped | {host} if failed and stop else places.stopped,
     )
 
 
 def lose(places: Places, gone: frozenset[str]) -> Places:
     """Count hosts that left the play while they held a place as failed out of service."""
     lost = gone & places.held
-    return Places(held=places.held - lost, kept=places.kept | lost, failed=places.failed | lost)
+    return replace(places, held=places.held - lost, kept=places.kept | lost, failed=places.failed | lost)
 
 
 def read_limit(name: str, value: object, hosts: int, lowest: int) -> int:

@@ -21,6 +21,8 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Pla
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PLACES = ("held", "kept", "failed", "stopped")
+
 
 @dataclass
 class Record:
@@ -80,13 +82,13 @@ class PlaceFile:
             raw = json.loads(self._path.read_text())
         except FileNotFoundError:
             return Record()
-        places = Places(*(frozenset(raw[name]) for name in ("held", "kept", "failed")))
+        places = Places(*(frozenset(raw[name]) for name in PLACES))
         waiting = {int(index): pid for index, pid in raw["waiting"].items()}
         return Record(places, set(raw["arrived"]), waiting, raw["first"], set(raw["lost"]))
 
 
 def _dump(record: Record) -> str:
     places = record.places
-    lists: dict[str, list[Any]] = {name: sorted(getattr(places, name)) for name in ("held", "kept", "failed")}
+    lists: dict[str, list[Any]] = {name: sorted(getattr(places, name)) for name in PLACES}
     lists |= {"arrived": sorted(record.arrived), "lost": sorted(record.lost)}
     return json.dumps({**lists, "waiting": record.waiting, "first": record.first})

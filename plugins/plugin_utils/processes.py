@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROC = Path("/proc")
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
 
@@ -110,6 +111,12 @@ def _started(pid: int) -> str:
     except OSError:
         return ""
     return "alive"
+
+
+def die_with_parent() -> None:
+    """Have this process told to end (SIGTERM) when the one that started it does (prctl(2)), where that can be done."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _command(pid: int) -> bytes:

@@ -10,5 +10,5 @@ from typing import Any
 def checkpoint(
     phase: str, state: str = "running", message: str = "", data: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return what the API's journal records: `state` is running, finished, failed or not_started."""
+    """Return what the API's journal records: `state` as the action checkpoint has it."""
     return {"phase": phase, "state": state, "message": message, "data": data or {}}

@@ -13,7 +13,8 @@ from commissaire.records import Operation
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 RESTART = {"kind": "restart", "cluster": "web"}
-NO_HOSTS = {"total": 0, "pending": 0, "running": 0, "finished": 0, "failed": 0, "not_started": 0, "cancelled": 0}
+STATES = ("pending", "running", "finished", "failed", "skipped", "not_started", "cancelled")
+NO_HOSTS = dict.fromkeys(("total", *STATES), 0)
 
 
 def test_an_operation_is_created_and_shown(fleet: Fleet) -> None:

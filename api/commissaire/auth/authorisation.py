@@ -23,3 +23,17 @@ async def check_role(request: Request) -> None:
             f"{request.state.user} has the role {role}; {request.method} {request.url.path} needs {needed}: "
             "sign in as somebody who has it, or have it given in authentication-plugins",
         )
+
+
+def check_administrator(request: Request, what: str) -> None:
+    """Refuse *what*, a part of a request that its route lets others make, to everybody but administrators.
+
+    Raises:
+        HTTPException: 403.
+    """
+    role: Role | None = request.state.role
+    if role is not None and not role.may(Role.ADMINISTRATOR):
+        raise HTTPException(
+            403,
+            f"{request.state.user} has the role {role}; {what} needs {Role.ADMINISTRATOR}: leave it out",
+        )

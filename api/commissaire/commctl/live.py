@@ -19,6 +19,7 @@ STYLES = {
     "finished": "green",
     "running": "yellow",
     "failed": "bold red",
+    "skipped": "blue",
     "cancelled": "magenta",
     "paused": "cyan",
     "pending": "dim",

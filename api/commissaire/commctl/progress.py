@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 """One host of an operation, as the server sends it: address, state, phase, started_at, finished_at, message."""
 
-STATES = ("finished", "running", "failed", "pending", "not_started", "cancelled")
+STATES = ("finished", "running", "failed", "skipped", "pending", "not_started", "cancelled")
 DONE = {
     "restart": "restarted",
     "upgrade": "upgraded",
@@ -71,8 +71,7 @@ class Progress:
         counts = self.counts()
         done = DONE.get(str(self.operation.get("kind")), "finished")
         parts = [f"{counts['finished']} {done}", f"{counts['failed']} failed", f"{counts['not_started']} not started"]
-        if counts["cancelled"]:
-            parts.append(f"{counts['cancelled']} cancelled")
+        parts += [f"{counts[state]} {state}" for state in ("skipped", "cancelled") if counts[state]]
         return ", ".join([*parts, f"{seconds(self.operation, now) or 0:.1f} s"])
 
 

@@ -24,7 +24,12 @@ from commissaire.records import (
     OperationState,
 )
 
-_RETRIED = (OperationHostState.FAILED, OperationHostState.NOT_STARTED, OperationHostState.CANCELLED)
+_RETRIED = (
+    OperationHostState.FAILED,
+    OperationHostState.SKIPPED,
+    OperationHostState.NOT_STARTED,
+    OperationHostState.CANCELLED,
+)
 
 
 def request_cancel(session: Session, operation: Operation, requester: Requester) -> None:

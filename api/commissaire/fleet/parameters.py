@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from commissaire.fleet.demands import Demands
 from commissaire.fleet.errors import Invalid
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, check_limit
 from commissaire.records import OperationKind
@@ -83,6 +84,21 @@ class RollingParameters(BaseModel):
     reboot_timeout_seconds: WholeNumber | None = Field(
         None, ge=1, le=86400, description="How long a host may stay away. Default 600."
     )
+
+    check_before: Demands | None = Field(None, description="What a host must be like before the work.")
+    when_check_fails: Literal["fail", "skip", "stop"] | None = Field(
+        None,
+        description="A host that is not: counts as failed (the default), is skipped, or fails and stops all others.",
+    )
+    check_after: Demands | None = Field(None, description="What a host must be like after the work, else it failed.")
+    soak_seconds: WholeNumber | None = Field(
+        None, ge=0, le=86400, description="How long it keeps its place then, to be looked at once more. Default 0."
+    )
+
+    @property
+    def is_code(self) -> bool:
+        """Whether checks run what the requester says: only administrators may have that."""
+        return any(demands is not None and demands.is_code for demands in (self.check_before, self.check_after))
 
     def checked(self) -> dict[str, Any]:
         """Return what was given, with the defaults of both limits filled in.

@@ -25,6 +25,7 @@ from commissaire.records import Event, EventType, OperationHost, OperationHostSt
 _ENDED = (
     OperationHostState.FINISHED,
     OperationHostState.FAILED,
+    OperationHostState.SKIPPED,
     OperationHostState.NOT_STARTED,
     OperationHostState.CANCELLED,
 )

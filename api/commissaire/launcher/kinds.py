@@ -30,8 +30,8 @@ _BEGINS_WITH_PHASE = re.compile(r"[a-z_]+: ")
 class Kind:
     """One kind of operation. `extra_vars` and `forks` are given the operation and the limits that are left.
 
-    `host_vars` are for hosts in a cluster, `interrupted_vars` for hosts that an earlier attempt left half-way. `done`
-    is what was done to a host.
+    `host_vars` are for hosts in a cluster, `interrupted_vars` for hosts that an earlier attempt left half-way, told
+    whether it had begun to change something. `done` is what was done to a host.
     """
 
     playbook: str
@@ -40,7 +40,7 @@ class Kind:
     effects: Effects
     done: str
     host_vars: Callable[[Cluster, Network], dict[str, Any]] = lambda cluster, network: {}
-    interrupted_vars: Callable[[Operation], dict[str, Any]] = lambda operation: {}
+    interrupted_vars: Callable[[Operation, bool], dict[str, Any]] = lambda operation, begun: {}
 
 
 def no_effects(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
@@ -72,9 +72,12 @@ def _break_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
     return {"reason": operation.parameters["reason"], "lease_owner": operation.requested_by}
 
 
-def _interrupted_vars(operation: Operation) -> dict[str, Any]:
+def _interrupted_vars(operation: Operation, begun: bool) -> dict[str, Any]:
     """Wait for such a host as for one that reboots: it may be in the middle of that."""
-    return {"contact_timeout_seconds": operation.parameters.get(REBOOT_TIMEOUT, DEFAULT_REBOOT_TIMEOUT_SECONDS)}
+    return {
+        "contact_timeout_seconds": operation.parameters.get(REBOOT_TIMEOUT, DEFAULT_REBOOT_TIMEOUT_SECONDS),
+        "work_begun": begun,
+    }
 
 
 def _bootstrap_host_vars(cluster: Cluster, network: Network) -> dict[str, Any]:

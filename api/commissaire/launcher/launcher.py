@@ -24,6 +24,7 @@ from commissaire.secrets.store import SecretStore
 
 log = structlog.get_logger(__name__)
 
+_WELL = (OperationHostState.FINISHED, OperationHostState.SKIPPED)
 MOST_KILLS = 5
 """An operation whose playbook is killed so often, without one more host being done in between, is given up."""
 
@@ -130,7 +131,7 @@ class Launcher:
         self, operation: Operation, journal: Journal, end: dict[str, Any], cancelled_by: str | None = None
     ) -> None:
         counts = journal.end(end["message"], cancelled=cancelled_by is not None)
-        unfinished = sum(number for state, number in counts.items() if state != OperationHostState.FINISHED)
+        unfinished = sum(number for state, number in counts.items() if state not in _WELL)
         done = KINDS[operation.kind].done
         if operation.dry_run:
             done = f"would be {done}"

@@ -18,7 +18,8 @@ from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
-_AWAY_PHASES = ("upgrading", "rebooting", "verifying")
+_AWAY_PHASES = ("upgrading", "rebooting", "verifying", "soaking")
+_BEFORE_WORK = ("", "waiting", "checking")
 _OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
 
 
@@ -69,6 +70,9 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         return Plan(None, {}, "more hosts failed than max_failures allows")
     if left and limits.max_unavailable < 1:
         return Plan(None, {}, "hosts that failed are out of service and hold every place of max_unavailable")
+    stopping = [row.address for row in rows if row.state == OperationHostState.FAILED and "stops_others" in row.data]
+    if left and stopping:
+        return Plan(None, {}, f"{', '.join(stopping)} was not fit, which stops the others")
     first = first_hosts(operation, list(rows))
     broken = [row.address for row in first if row.state in (OperationHostState.FAILED, OperationHostState.CANCELLED)]
     if left and broken:
@@ -85,7 +89,7 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
             found.hosts[address]["lease_succeeds"] = lease_name(earlier)
     for row in left:
         if row.state == OperationHostState.RUNNING and row.address in found.hosts:
-            found.hosts[row.address].update(kind.interrupted_vars(operation))
+            found.hosts[row.address].update(kind.interrupted_vars(operation, row.phase not in _BEFORE_WORK))
     job = Job(
         operation_id=operation.id or 0,
         playbook=kind.playbook,

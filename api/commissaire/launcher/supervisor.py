@@ -34,6 +34,8 @@ from commissaire.launcher.marker import RUN_MARKER
 
 RENEWER = "cmsr-lease"
 """The processes of the collection that keep a lease alive (plugin_utils/renewer.py): SIGTERM makes them return it."""
+USUAL_COLLECTIONS = ("~/.ansible/collections", "/usr/share/ansible/collections")
+"""Where ansible-galaxy puts them, behind ours, so that no copy of it wins: for playbooks that check hosts."""
 _LET_GO_SECONDS = 3.0
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -125,7 +127,7 @@ def _environment(job: Job) -> dict[str, str]:
         RUN_MARKER: f"{runtime.parent}:{job.operation_id}",
         "ANSIBLE_CONFIG": str(Path(job.directory) / "ansible.cfg"),
         "ANSIBLE_HOME": str(runtime / "ansible"),
-        "ANSIBLE_COLLECTIONS_PATH": collections_path(),
+        "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join([collections_path(), *USUAL_COLLECTIONS]),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(runtime / "ssh"),

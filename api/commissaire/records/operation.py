@@ -42,6 +42,7 @@ class OperationHostState(StrEnum):
     RUNNING = "running"  # work on it is under way
     FINISHED = "finished"  # done
     FAILED = "failed"  # `message` says in which phase and why
+    SKIPPED = "skipped"  # `message` says why it was not fit for the work; it was not touched
     NOT_STARTED = "not_started"  # the operation ended before its turn; it was not touched
     CANCELLED = "cancelled"  # work on it was under way when the operation was cancelled
 

@@ -261,7 +261,7 @@ def test_a_terminal_gets_a_live_display(start: Start, server: ScriptedServer) ->
     assert re.search(r"10\.0\.0\.1 +failed +rebooting +3 s", last)
     assert last.count("ssh: connect to host 10.0.0.1: No route") == 1
     assert re.search(r"10\.0\.0\.2 +not_started", plain)
-    assert "0 finished, 0 running, 1 failed, 0 pending, 1 not started, 0 cancelled" in plain
+    assert "0 finished, 0 running, 1 failed, 0 skipped, 0 pending, 1 not started, 0 cancelled" in plain
     assert plain.rstrip().endswith("0 restarted, 1 failed, 1 not started, 41.2 s")
     assert written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l"), "the cursor is shown again"
 
@@ -282,7 +282,7 @@ def test_3000_hosts_stay_readable_on_a_terminal(start: Start, server: ScriptedSe
     assert re.search(r"slow +running", last)
     assert re.search(r"bad +failed", last)
     assert "... and 2997 more hosts" in last
-    assert "2997 finished, 0 running, 1 failed, 0 pending, 0 not started, 2 cancelled" in last
+    assert "2997 finished, 0 running, 1 failed, 0 skipped, 0 pending, 0 not started, 2 cancelled" in last
 
 
 def test_a_new_host_is_waited_for(

@@ -12,8 +12,8 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import (
 )
 
 
-def places(held="", kept="", failed=""):
-    return Places(*(frozenset(names.split()) for names in (held, kept, failed)))
+def places(held="", kept="", failed="", stopped=""):
+    return Places(*(frozenset(names.split()) for names in (held, kept, failed, stopped)))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ def places(held="", kept="", failed=""):
         (places(kept="a", failed="a"), Limits(2, 5), 0, "take"),
         (places(held="b", kept="a", failed="a"), Limits(2, 5), 0, "wait"),
         (places(kept="a b", failed="a b"), Limits(2, 5), 0, "refuse"),
+        (places(failed="b", stopped="b"), Limits(2, 5), 0, "refuse"),
         (places(), Limits(1, 0), 1, "wait"),
         (places(), Limits(3, 0), 2, "take"),
         (places(held="a"), Limits(3, 0), 2, "wait"),
@@ -71,6 +72,11 @@ def test_a_refusal_says_which_hosts_and_which_limit(state, limits, message):
 )
 def test_only_a_host_that_failed_out_of_service_keeps_its_place(failed, out_of_service, after):
     assert release(take(places(), "a"), "a", failed, out_of_service) == after
+
+
+def test_a_host_may_stop_the_others_by_its_failure_only():
+    assert release(take(places(), "a"), "a", failed=True, stop=True) == places(failed="a", stopped="a")
+    assert release(take(places(), "a"), "a", stop=True) == places()
 
 
 def test_a_host_that_left_the_play_with_a_place_counts_as_out_of_service():

@@ -119,6 +119,7 @@ class OperationHostCounts(BaseModel):
     running: int = 0
     finished: int = 0
     failed: int = 0
+    skipped: int = 0
     not_started: int = 0
     cancelled: int = 0
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from sqlmodel import Session, col, select
 
+from commissaire.auth.authorisation import check_administrator
 from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_address
 from commissaire.fleet.clusters import get_cluster
@@ -79,9 +80,16 @@ def list_all(
     },
 )
 def create(
-    body: OperationWanted, parts: Parts, asker: Asker, response: Response, idempotency_key: Key = None
+    body: OperationWanted,
+    request: Request,
+    parts: Parts,
+    asker: Asker,
+    response: Response,
+    idempotency_key: Key = None,
 ) -> OperationShown:
     """Ask for an operation. While the same rolling one runs on the cluster, that one is returned."""
+    if isinstance(body, RollingWanted) and body.parameters.is_code:
+        check_administrator(request, "a check by a command or playbook")
 
     def ask(session: Session) -> tuple[Operation, bool]:
         if isinstance(body, RollingWanted):
