@@ -148,3 +148,16 @@ def test_a_dry_run_needs_no_cluster_for_itself_and_leaves_the_records_alone(flee
 
 def _status(session: Session) -> str:
     return session.get_one(Host, 1).status
+
+
+def test_what_has_no_cluster_any_more_or_never_had_one_is_not_retried(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    restart = fleet.restart()
+    fleet.end(restart, OperationState.FAILED)
+    shown = post(fleet, "", {"kind": "lease_show", "hosts": ["10.0.0.1"]})[1]["id"]
+    fleet.end(shown, OperationState.FAILED)
+    status, problem = post(fleet, f"/{shown}/retry")
+    assert (status, problem["detail"]) == (409, f"operation {shown} is a lease_show; ask for another one")
+    assert fleet.client.delete("/api/v0/cluster/web").status_code == 200
+    status, problem = post(fleet, f"/{restart}/retry")
+    assert (status, problem["detail"]) == (404, "there is no cluster web any more")

@@ -101,6 +101,8 @@ def request_retry(session: Session, operation: Operation, requester: Requester) 
         raise Conflict(f"operation {operation.id} is {operation.state}; wait for its end, or cancel it")
     if operation.kind == OperationKind.BOOTSTRAP:
         raise Conflict(f"operation {operation.id} is a bootstrap; ask for one on each host that failed")
+    if operation.kind in (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK):
+        raise Conflict(f"operation {operation.id} is a {operation.kind}; ask for another one")
     left = [row for row in hosts_of(session, operation) if row.state in _RETRIED]
     if not left:
         raise Conflict(f"operation {operation.id} came to a good end on all its hosts; there is nothing to retry")

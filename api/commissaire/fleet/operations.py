@@ -145,11 +145,14 @@ def claim_cluster(session: Session, operation: Operation) -> Operation | None:
 
     Raises:
         Conflict: another one has not ended there.
+        NotFound: the cluster was deleted.
     """
     if operation.dry_run:
         return None
     name = operation.cluster
-    session.exec(select(Cluster.id).where(Cluster.name == name).with_for_update()).one()  # two at once: one waits
+    # two at once: one waits
+    if session.exec(select(Cluster.id).where(Cluster.name == name).with_for_update()).first() is None:
+        raise NotFound(f"there is no cluster {name} any more")
     key = f"cluster/{name}"
     active = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()
     if active is None:
