@@ -39,7 +39,7 @@ from commissaire.requests import RequestRecorder
 from commissaire.routes import health
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
-from commissaire.routes.v1 import audit, inventory, operations, sources, stream
+from commissaire.routes.v1 import audit, inventory, operations, sources, stream, timeline
 from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.routes.v1.query import check_query
 from commissaire.secrets.factory import key_file, open_store, open_tree
@@ -62,6 +62,7 @@ _ROUTES = (
     secrets,
     operations,
     stream,
+    timeline,
     hosts_v1,
     inventory,
     sources,

@@ -18,7 +18,7 @@ from commissaire.fleet.leases import request_leases
 from commissaire.fleet.operations import Requester, count_hosts, get_operation, hosts_of, list_operations
 from commissaire.fleet.rolling import request_rolling
 from commissaire.problems import responses
-from commissaire.records import Event, Halt, Operation, OperationKind, OperationState
+from commissaire.records import Event, EventType, Halt, Operation, OperationKind, OperationState
 from commissaire.routes.v1.bodies import (
     CancelWanted,
     EventPage,
@@ -124,12 +124,21 @@ def get_events(
     parts: Parts,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+    host: str | None = None,
+    types: Annotated[
+        list[EventType] | None, Query(alias="type", description="Of these types only; may be repeated.")
+    ] = None,
 ) -> EventPage:
     """Return an operation's journal, oldest first."""
+    wanted = [col(Event.seq) > after]
+    if host is not None:
+        wanted.append(col(Event.host) == check_address(host))
+    if types:
+        wanted.append(col(Event.type).in_(types))
     with parts.database.read() as session:
         events = session.exec(
             select(Event)
-            .where(Event.operation_id == find(session, operation_id).id, col(Event.seq) > after)
+            .where(Event.operation_id == find(session, operation_id).id, *wanted)
             .order_by(col(Event.seq))
             .limit(limit + 1)
         ).all()
