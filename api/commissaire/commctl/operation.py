@@ -1,16 +1,17 @@
 """commctl operation …"""
 
 import sys
-import time
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from commissaire.commctl.completion import clusters, hosts
-from commissaire.commctl.output import Format, OutputOption, either, show, tell
+from commissaire.commctl.errors import CommctlError
+from commissaire.commctl.output import Format, OutputOption, either, say, show, tell
 from commissaire.commctl.session import connect, segment
 
-app = typer.Typer(help="Show, watch and control operations.", no_args_is_help=True)
+app = typer.Typer(help="Show, explain, watch and control operations.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id.", show_default=False)]
 PATH = "/api/v1/operations"
@@ -38,21 +39,69 @@ def list_(
 
 
 @app.command("show")
-def show_(ctx: typer.Context, operation: Id, output: OutputOption = None) -> None:
-    """Show an operation and how each of its hosts fares."""
-    from commissaire.commctl.progress import seconds
+def show_(
+    ctx: typer.Context,
+    operation: Id,
+    everything: Annotated[bool, typer.Option("--all", help="Tell of every host and package in full.")] = False,
+    output: OutputOption = None,
+) -> None:
+    """Show what an operation did: what happened on each host when, what it changed, and the output of what failed."""
+    from commissaire.commctl.story import fetch
 
-    client = connect(ctx)
-    path = f"{PATH}/{segment(operation)}"
-    record: dict[str, Any] = client.get(path).body
-    rows = client.get(f"{path}/hosts").body["items"]
-    now = time.time() + client.clock_skew_seconds
-    hosts = []
-    for row in rows:
-        took = seconds(row, now)
-        part = {key: row.get(key) for key in ("address", "state", "phase", "message")}
-        hosts.append({**part, "seconds": None if took is None else round(took, 1)})
-    show({**record, "counts": record.get("hosts"), "hosts": hosts}, output)
+    story = fetch(connect(ctx), segment(operation))
+    if output is None:
+        from commissaire.commctl.explain import explain
+
+        say("\n".join(explain(story, everything=everything)))
+    elif output is Format.TABLE:
+        columns = ("address", "state", "phase", "message", "seconds")
+        rows = [{name: host[name] for name in columns} for host in story["hosts"]]
+        show({**{key: value for key, value in story.items() if key != "events"}, "hosts": rows}, output)
+    else:
+        show(story, output)
+
+
+@app.command()
+def timeline(ctx: typer.Context, operation: Id, output: OutputOption = None) -> None:
+    """Draw an operation's timeline, a row a host. As YAML or JSON it is the server's own."""
+    found = connect(ctx).get(f"{PATH}/{segment(operation)}/timeline").body
+    if output is not None:
+        show(found, output)
+        return
+    from rich.console import Console
+
+    from commissaire.commctl.gantt import chart
+
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        for line in chart(found, console.width, ascii_only=console.options.ascii_only):
+            console.print(line, soft_wrap=True)
+    say(captured.get().rstrip("\n"))
+
+
+@app.command()
+def report(
+    ctx: typer.Context,
+    operation: Id,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write (default: standard output)."),
+    ] = None,
+) -> None:
+    """Write a report of an operation: one HTML file that needs nothing else."""
+    from commissaire.commctl.report import report as render
+    from commissaire.commctl.story import fetch
+
+    page = render(fetch(connect(ctx), segment(operation)))
+    if output is None:
+        say(page)
+        return
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise CommctlError(
+            f"the report can't be written to {output}: {error.strerror}; name another --output"
+        ) from None
 
 
 @app.command("watch")

@@ -107,33 +107,6 @@ def test_one_that_can_not_be_deleted_does_not_keep_the_others(commctl: Run, serv
     assert result.err == "b: Not Found (404)\nthere is nothing at /api/v0/host/b\n"
 
 
-def test_operation_show_has_the_hosts_and_their_seconds(commctl: Run, server: ScriptedServer) -> None:
-    record = {"id": "7", "kind": "restart", "state": "running", "hosts": {"total": 2, "finished": 1}}
-    begun, ended = "2026-11-21T09:00:00.000000Z", "2026-11-21T09:00:02.500000Z"
-    rows = [
-        {
-            "address": "a",
-            "state": "finished",
-            "phase": "done",
-            "started_at": begun,
-            "finished_at": ended,
-            "message": "",
-        },
-        {"address": "b", "state": "pending", "phase": None, "started_at": None, "finished_at": None, "message": None},
-    ]
-    server.answer("GET", "/api/v1/operations/7", 200, record)
-    server.answer("GET", "/api/v1/operations/7/hosts", 200, {"items": rows})
-    shown = json.loads(commctl("operation", "show", "7", "-o", "json").out)
-    assert shown["counts"] == {"total": 2, "finished": 1}
-    assert shown["hosts"] == [
-        {"address": "a", "state": "finished", "phase": "done", "message": "", "seconds": 2.5},
-        {"address": "b", "state": "pending", "phase": None, "message": None, "seconds": None},
-    ]
-    table = commctl("operation", "show", "7", "-o", "table").out
-    assert "counts  total 2, finished 1" in table
-    assert "a        finished  done   2.5      -" in table
-
-
 @pytest.mark.parametrize("arguments", ["cluster", "cluster get", "host list --nonsense", "host list -o xml", "nothing"])
 def test_a_wrong_command_line_exits_2(commctl: Run, arguments: str) -> None:
     assert commctl(*arguments.split()).code == 2
