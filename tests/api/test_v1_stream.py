@@ -57,6 +57,16 @@ def test_a_client_that_comes_back_gets_what_it_missed(fleet: Fleet) -> None:
         assert told[0]["id"] == str(seen + 1)
 
 
+def test_a_client_can_begin_with_what_happens_from_now_on(fleet: Fleet) -> None:
+    path = f"/api/v1/operations/{finished(fleet)}/events"
+    newest = fleet.client.get(path).json()["items"][-1]["seq"]
+    told = messages(fleet.client.get(f"{path}/stream?from=now").text)
+    assert [message["event"] for message in told] == ["operation", "end"]
+    assert told[0]["id"] == str(newest), "where it goes on when the connection breaks before the next event"
+    again = fleet.client.get(f"{path}/stream?from=now", headers={"Last-Event-ID": str(newest - 1)})
+    assert [message["event"] for message in messages(again.text)] == ["event", "operation", "end"]
+
+
 def test_a_last_event_id_that_is_none_is_as_good_as_none(fleet: Fleet) -> None:
     path = f"/api/v1/operations/{finished(fleet)}/events/stream"
     for text in ("x", "-1", "9" * 30, "1;DROP", ""):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
 
@@ -57,7 +58,7 @@ class _Reader:
             present = show(session, operation)
             if present != self.shown:
                 self.shown = present
-                news.messages.append(ServerSentEvent(event="operation", data=present))
+                news.messages.append(ServerSentEvent(event="operation", id=str(self.after), data=present))
             if ended and not news.more:
                 news.ended = True
                 news.messages.append(ServerSentEvent(event="end", data=present))
@@ -82,11 +83,17 @@ def _reader(
     operation_id: int,
     parts: Parts,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    begin: Annotated[
+        Literal["beginning", "now"], Query(alias="from", description="`now` leaves out what has happened already.")
+    ] = "beginning",
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> _Reader:
     """Find the operation before the stream begins, so that a missing one is a 404."""
     with parts.database.read() as session:
         found = find(session, operation_id).id or 0
+        if begin == "now":
+            newest = session.exec(select(func.max(Event.seq)).where(Event.operation_id == found)).one()
+            after = max(after, newest or 0)
     start = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else after
     return _Reader(parts, found, start)
 
