@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turn what a role takes into the questions of an AWX survey."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+TYPES = {"int": "integer", "float": "float", "bool": "multiplechoice", "str": "text", "raw": "text", "path": "text"}
+"""AWX's types of questions for Ansible's types of options; lists and dictionaries can't be asked for."""
+_MARKUP = re.compile(r"\b[BCIV]\(([^)]*)\)")
+
+
+def survey_questions(
+    options: dict[str, Any], prefix: str, leave_out: list[str], required: list[str]
+) -> list[dict[str, Any]]:
+    """Return a question for each option (of `argument_specs`), called as the option without `prefix`.
+
+    `leave_out` and `required` are such names. Every question has its default, so that an answer left out is as good
+    as a variable left out.
+    """
+    questions = []
+    for option, spec in options.items():
+        name = option[len(prefix) :] if option.startswith(prefix) else option
+        kind = spec.get("type", "str")
+        if name in leave_out or kind not in TYPES:
+            continue
+        question = {
+            "variable": name,
+            "question_name": name.replace("_", " ").capitalize(),
+            "question_description": _plain(spec["description"]),
+            "type": "multiplechoice" if spec.get("choices") else TYPES[kind],
+            "required": name in required,
+            "default": _default(spec.get("default")),
+        }
+        if question["type"] == "multiplechoice":
+            question["choices"] = [str(choice) for choice in spec.get("choices") or ["true", "false"]]
+        questions.append(question)
+    return questions
+
+
+def _plain(description: str | list[str]) -> str:
+    text = description if isinstance(description, str) else " ".join(description)
+    return " ".join(_MARKUP.sub(r"\1", text).split())
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else value if isinstance(value, (int, float)) else str(value)
