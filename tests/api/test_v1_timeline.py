@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from api.conftest import Fleet, checkpoint
+from commissaire.commctl.explain import explain
+from commissaire.commctl.gantt import chart
+from commissaire.commctl.report import report
+from commissaire.commctl.story import fetch
 
 
 def failure(host: str, message: str, kind: str = "failed") -> dict[str, object]:
@@ -87,3 +94,20 @@ def test_a_part_of_the_journal_has_pages(fleet: Fleet) -> None:
 
 def test_a_type_that_is_none_is_refused(fleet: Fleet) -> None:
     assert fleet.client.get(f"/api/v1/operations/{failed(fleet)}/events?type=gossip").status_code == 400
+
+
+def test_commctl_understands_what_the_server_tells(fleet: Fleet) -> None:
+    operation = failed(fleet)
+
+    def get(path: str, params: dict[str, Any] | None = None) -> SimpleNamespace:
+        answer = fleet.client.get(path, params=params)
+        assert answer.status_code == 200, answer.text
+        return SimpleNamespace(body=answer.json())
+
+    story = fetch(SimpleNamespace(get=get), str(operation))  # type: ignore[arg-type]
+    text = "\n".join(explain(story))
+    assert "3 hosts: 1 failed, 1 finished, 1 not started" in text
+    assert "unreachable: Reboot\n      | no <b>route</b>\n      | to host" in text
+    assert "no &lt;b&gt;route&lt;/b&gt;\nto host" in report(story)
+    timeline = get(f"/api/v1/operations/{operation}/timeline").body
+    assert "10.0.0.2" in "\n".join(line.plain for line in chart(timeline, 80))
