@@ -60,11 +60,3 @@ def test_the_templates_are_registered_with_their_surveys_and_once():
         done, stats = register(url, *project)
         assert (done.returncode, stats["changed"]) == (0, 0), done.stdout
         assert awx.writes[before:] == []
-
-
-def test_without_a_project_nothing_is_registered():
-    with running_awx() as (url, awx):
-        done, stats = register(url)
-        assert (done.returncode, stats["failures"]) == (2, 1)
-        assert "awx_project_url is missing" in done.stdout
-        assert awx.writes == []

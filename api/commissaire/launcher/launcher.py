@@ -94,14 +94,12 @@ class Launcher:
             kind = KINDS[operation.kind]
             effects = no_effects if operation.dry_run else kind.effects
             journal = Journal(self._database, self._notices, operation_id, effects)
-            done_before = journal.counts()[OperationHostState.FINISHED]
             journal.write([_unusable(address, why) for address, why in plan.unusable.items()])
             log.info("operation_started", kind=operation.kind, cluster=operation.cluster, attempt=operation.attempt)
             end: dict[str, Any] = {"rc": 0, "message": plan.message}
             if plan.job:
                 end = self._supervisors.run(plan.job, journal.write, lambda: self._is_wanted(operation_id))
-            went_on = journal.counts()[OperationHostState.FINISHED] > done_before
-            self._end(operation_id, journal, end, kills=1 if went_on else operation.kills + 1)
+            self._end(operation_id, journal, end)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -109,17 +107,18 @@ class Launcher:
         with self._database.read() as session:
             return session.get_one(Operation, operation_id).cancel_requested_by is None
 
-    def _end(self, operation_id: int, journal: Journal, end: dict[str, Any], kills: int) -> None:
-        """Record what the end of a playbook means; *kills* is how often it was killed, if it was killed now."""
+    def _end(self, operation_id: int, journal: Journal, end: dict[str, Any]) -> None:
         with self._database.read() as session:
             operation = session.get_one(Operation, operation_id)
+        done = journal.counts()[OperationHostState.FINISHED]
+        kills = operation.kills + 1 if done == operation.done_at_kill else 1
         if operation.cancel_requested_by is not None and end["rc"] != 0:
             self._finish(operation, journal, end, cancelled_by=f"cancelled by {operation.cancel_requested_by}")
         elif self._supervisors.stopping and end["rc"] != 0:
             self._put_back(operation_id, "interrupted by the server's shutdown; it goes on when the server is back")
         elif end["rc"] is None and kills <= MOST_KILLS:
             why = end["message"] or "the playbook was killed"
-            self._put_back(operation_id, f"{why}; it goes on where it was", kills)
+            self._put_back(operation_id, f"{why}; it goes on where it was", kills=kills, done_at_kill=done)
         elif operation.halt == Halt.STOP:
             self._finish(operation, journal, end, cancelled_by=operation.halt_reason)
         elif journal.held_back():
@@ -172,11 +171,13 @@ class Launcher:
         self._notices.publish(operation.id or 0)
         log.info("operation_held", state=operation.state, message=operation.message)
 
-    def _put_back(self, operation_id: int, message: str, kills: int = 0) -> None:
+    def _put_back(self, operation_id: int, message: str, **changes: int) -> None:
         with self._database.write() as session:
             operation = session.get_one(Operation, operation_id)
             operation.state, operation.owner, operation.heartbeat_at = OperationState.QUEUED, None, None
-            operation.message, operation.kills = message, kills
+            operation.message = message
+            for name, value in changes.items():
+                setattr(operation, name, value)
             session.add(operation)
             add_event(session, operation, message)
         log.info("operation_interrupted", operation_id=operation_id, message=message)

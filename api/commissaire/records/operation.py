@@ -61,7 +61,7 @@ TERMINAL = (OperationState.FINISHED, OperationState.FAILED, OperationState.CANCE
 class Operation(SQLModel, table=True):
     """One piece of work on hosts. `exclusive_key` is unique while it is active: one operation a cluster at a time.
 
-    `kills` is how often its playbook was killed since a host was done.
+    `kills` is how often its playbook was killed while `done_at_kill` hosts were done, and no further one.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -79,6 +79,7 @@ class Operation(SQLModel, table=True):
     dry_run: bool = False
     retry_of: int | None = None
     kills: int = 0
+    done_at_kill: int = 0
     cancel_requested_by: str | None = None
     halt: str | None = Field(default=None, max_length=8)
     halt_reason: str = ""

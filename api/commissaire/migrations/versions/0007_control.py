@@ -16,6 +16,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("dry_run", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("retry_of", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("kills", sa.Integer(), nullable=False, server_default="0"))
+        batch_op.add_column(sa.Column("done_at_kill", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("halt", AutoString(length=8), nullable=True))
         batch_op.add_column(sa.Column("halt_reason", AutoString(), nullable=False, server_default=""))
     op.create_table(
@@ -35,5 +36,5 @@ def downgrade() -> None:
     """Take back."""
     op.drop_table("idempotency_key")
     with op.batch_alter_table("operation") as batch_op:
-        for name in ("halt_reason", "halt", "kills", "retry_of", "dry_run"):
+        for name in ("halt_reason", "halt", "done_at_kill", "kills", "retry_of", "dry_run"):
             batch_op.drop_column(name)
