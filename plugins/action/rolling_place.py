@@ -33,6 +33,7 @@ ARGUMENTS = {
     "canary_soak_seconds": {"type": "float", "default": 0},
     "canary_ended_at": {"type": "float", "default": 0},
     "control_file": {"type": "path", "default": ""},
+    "count_earlier": {"type": "bool", "default": False},
     "when_paused": {"type": "str", "choices": ["wait", "end"], "default": "wait"},
     "phase": {"type": "str"},
 }
@@ -56,9 +57,9 @@ class ActionModule(ActionBase):
         everyone = variables["ansible_play_hosts_all"]
         if arguments["state"] == "released":
             return self._release(file, host, arguments)
-        rules = self._rules(arguments, len(everyone))
-        watchdog.start(file, C.DEFAULT_LOCAL_TMP, play)
         gone = frozenset(everyone) - frozenset(variables["ansible_play_hosts"])
+        rules = self._rules(arguments, everyone, gone)
+        watchdog.start(file, C.DEFAULT_LOCAL_TMP, play)
         start = time.monotonic()
         decision = Gate(file, host, everyone.index(host), rules, display.display).wait(gone, self._warm_up)
         taken = decision.action == "take"
@@ -88,7 +89,8 @@ class ActionModule(ActionBase):
             result["checkpoint"] = checkpoint(arguments["phase"])
         return result
 
-    def _rules(self, arguments: dict[str, Any], hosts: int) -> Rules:
+    def _rules(self, arguments: dict[str, Any], everyone: list[str], gone: frozenset[str]) -> Rules:
+        hosts = len(everyone)
         try:
             return Rules(
                 limits=place.read_limits(arguments["max_unavailable"], arguments["max_failures"], hosts),
@@ -97,6 +99,7 @@ class ActionModule(ActionBase):
                 ),
                 doors=(lambda: plan_control(arguments["control_file"]),),
                 waits_when_paused=arguments["when_paused"] == "wait",
+                earlier={host: everyone.index(host) for host in gone} if arguments["count_earlier"] else {},
             )
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error

@@ -63,6 +63,12 @@ options:
     description: When the last of them ended in an earlier run, in seconds since the epoch.
     type: float
     default: 0
+  count_earlier:
+    description:
+      - Count hosts that failed in an earlier play of the same run, on the same hosts, as if they had failed in this.
+      - It must be so for all hosts of the play, and no host may leave the play before it asks for a place.
+    type: bool
+    default: false
   control_file:
     description:
       - A file on the controller by which the play is controlled while it runs.

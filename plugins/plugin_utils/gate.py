@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible.errors import AnsibleActionFail
@@ -30,12 +30,16 @@ DOOR_SECONDS = 1.0  # between looks at a condition that nobody in this play brin
 
 @dataclass(frozen=True)
 class Rules:
-    """What a play allows. `doors` are conditions from outside it, each a function that returns None when it is open."""
+    """What a play allows. `doors` are conditions from outside it, each a function that returns None when it is open.
+
+    `earlier` are the hosts that failed in an earlier play and count in this one, with their positions.
+    """
 
     limits: place.Limits
     canary: Canary
     doors: tuple[Callable[[], Decision | None], ...] = ()
     waits_when_paused: bool = True
+    earlier: dict[str, int] = field(default_factory=dict)
 
 
 class Gate:
@@ -51,6 +55,7 @@ class Gate:
         self._main = processes.main_process()
         self._turn_comes: float | None = None
         self._idle_looks = 0
+        self._ended_children = ""
 
     def wait(self, gone: frozenset[str], warm_up: Callable[[], None]) -> Decision:
         """Return once the host may start, or can't any more; `gone` left the play before this one got here."""
@@ -67,6 +72,8 @@ class Gate:
             if version != seen or (self._turn_comes and now >= self._turn_comes):
                 seen = version
                 with self._file.change() as record:
+                    if not record.arrived:
+                        record.begin(self._rules.earlier, self._rules.canary.hosts, time.time())
                     record.places = place.lose(record.places, gone)
                     decision = self._decide(record, now)
                 if decision.action != "wait":
@@ -137,11 +144,14 @@ class Gate:
     def _look_for_workers(self) -> None:
         """Give up on hosts that hold a place, yet left the play without a word (an unreachable runs no rescue).
 
-        When the only workers alive are gates that wait, nobody is at work, and nobody will release anything.
+        When the only workers alive are gates that wait, and no other has come and gone since the last look, nobody is
+        at work, and nobody will release anything. On a busy controller there may be seconds between two tasks.
         """
         workers = processes.live_workers(self._main)
+        before, self._ended_children = self._ended_children, processes.ended_children(self._main)
         with self._file.change() as record:
-            busy = workers is None or workers - set(record.waiting.values())
+            at_work = workers is None or bool(workers - set(record.waiting.values()))
+            busy = at_work or self._ended_children != before
             self._idle_looks = 0 if busy else self._idle_looks + 1
             if self._idle_looks >= LOOKS:
                 record.lost |= record.places.held

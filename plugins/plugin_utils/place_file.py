@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,15 @@ class Record:
     waiting: dict[int, int] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+
+    def begin(self, failed: dict[str, int], first: int, now: float) -> None:
+        """Count hosts that `failed` in an earlier play, at these positions of this one, of which the `first` go first.
+
+        Nobody waits for them here; a failure of one that was to go first keeps the others back.
+        """
+        self.places = replace(self.places, failed=self.places.failed | frozenset(failed))
+        self.arrived |= set(failed.values())
+        self.first |= {host: now for host, index in failed.items() if index < first}
 
     def flight(self) -> Flight:
         """Tell how it went with the hosts that go first."""

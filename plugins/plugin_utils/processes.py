@@ -101,6 +101,12 @@ def leave_behind(name: str, work: Callable[[], None]) -> None:
     os._exit(0)
 
 
+def ended_children(parent: int) -> str:
+    """Return what changes whenever a child of `parent` has ended and `parent` has seen it (cminflt, cutime)."""
+    fields = _fields(PROC / str(parent))
+    return " ".join([*fields[8:9], *fields[13:14]])
+
+
 def _started(pid: int) -> str:
     """Return when the process was started, in whatever unit: "" when it has ended. No two processes share both."""
     if PROC.joinpath("self", "stat").exists():

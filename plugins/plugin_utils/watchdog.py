@@ -43,10 +43,12 @@ def start(places: PlaceFile, directory: str, play: str) -> None:
 def _watch(places: PlaceFile, mark: Path, main: processes.Identity) -> None:
     idle_looks = 0
     killed = False
+    ended = ""
     while main.is_alive() and mark.exists():
         time.sleep(LOOK_SECONDS)
         killed = killed or processes.has_killed_child(main.pid)
-        idle_looks = idle_looks + 1 if _is_idle(places, main, killed) else 0
+        before, ended = ended, processes.ended_children(main.pid)
+        idle_looks = idle_looks + 1 if ended == before and _is_idle(places, main, killed) else 0
         if idle_looks >= LOOKS and main.is_alive():
             with contextlib.suppress(OSError), Path(f"/proc/{main.pid}/fd/2").open("w") as stderr:
                 stderr.write(HANGS)

@@ -2,7 +2,8 @@
 
 import multiprocessing
 
-from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Places, take
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import Flight
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Places, release, take
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile, Record
 
 
@@ -50,6 +51,16 @@ def test_workers_that_change_it_at_once_lose_nothing(tmp_path):
 def test_hosts_that_wait_or_are_still_to_come_are_ahead():
     record = Record(arrived={0, 1, 3}, waiting={1: 10, 3: 11})
     assert [record.ahead_of(index) for index in (0, 1, 3, 4)] == [0, 0, 2, 3]
+
+
+def test_hosts_that_failed_in_an_earlier_play_count_once_and_are_not_waited_for():
+    record = Record()
+    record.begin({"b": 1, "d": 3}, first=2, now=7.0)
+    assert record.places == Places(failed=frozenset("bd"))
+    assert record.ahead_of(4) == 2
+    assert record.flight() == Flight({"b": 7.0}, frozenset("b"))
+    record.places = release(take(record.places, "b"), "b", failed=True)
+    assert record.places.failed == frozenset("bd")
 
 
 def _arrive(directory: str, index: int) -> None:
