@@ -52,6 +52,7 @@ def read_facts(text: str) -> dict[str, Any]:
         "privileged": first["privileged"] == "yes",
         "package_manager": first["package_manager"] or None,
         "atomic": atomic,
+        "bootc": first["bootc"] == "yes",
         "virtualization": first["virtualization"] or "none",
     }
 

@@ -127,7 +127,7 @@ def test_another_kind_or_version_on_the_cluster_is_a_conflict_that_names_what_ru
     "version",
     [
         None, 7, 7.2, True, [], {}, "", " ", "-f", "--help", ".hidden", "/etc/passwd", "7.2.6 ", "7.2.6\n", "7;reboot",
-        "$(reboot)", "`reboot`", "a b", "a=b", "a'b", 'a"b', "a\\b", "a|b", "a&b", "\u0667", "é", "x" * 129, "{{ 7 }}",
+        "$(reboot)", "`reboot`", "a b", "a=b", "a'b", 'a"b', "a\\b", "a|b", "a&b", "\u0667", "é", "x" * 256, "{{ 7 }}",
     ],
 )  # fmt: skip
 def test_a_version_that_is_none_is_refused(fleet: Fleet, version: Any) -> None:
@@ -149,7 +149,13 @@ def test_a_deploy_without_a_version_is_refused(fleet: Fleet, content: Any) -> No
     assert fleet.client.put(path("deploy"), **content).status_code == 400
 
 
-@pytest.mark.parametrize("version", ["7", "7.2.6", "fedora:fedora/x86_64/coreos/stable", "0" * 64, "a+b_c", "x" * 128])
+@pytest.mark.parametrize(
+    "version",
+    [
+        *("7", "7.2.6", "fedora:fedora/x86_64/coreos/stable", "0" * 64, "a+b_c", "x" * 255),
+        f"registry.example:5000/os@sha256:{'a' * 64}",
+    ],
+)
 def test_a_version_is_recorded_as_given(fleet: Fleet, version: str) -> None:
     fleet.cluster("web", "10.0.0.1")
     answer = fleet.client.put(path("deploy"), json={"version": version})

@@ -55,6 +55,18 @@ def booted(host: LabHost) -> str:
     return str(version)
 
 
+def checksum(lab: Lab, version: str) -> str:
+    """Return the commit of a version in the machines' remote."""
+    done = lab.hosts[0].run(
+        ["/opt/ostree/ostree", "--repo=/srv/remote", "log", REF],
+        capture_output=True,
+        text=True,
+        env={"LD_LIBRARY_PATH": "/opt/ostree", "PATH": os.environ["PATH"]},
+    )
+    (found,) = re.findall(rf"^commit (\w+)\n(?:\S.*\n)*Version: {re.escape(version)}$", done.stdout, re.MULTILINE)
+    return str(found)
+
+
 def _remote(folder: Path, versions: list[str]) -> list[str]:
     tree, remote = folder / "tree", folder / "remote"
     for path in ("boot", "sysroot", "usr/etc", "usr/lib/modules/5.0"):

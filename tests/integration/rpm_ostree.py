@@ -26,8 +26,9 @@ def install(lab: Lab, booted: str, newest: str, versions: list[str]) -> None:
         wanted = host.root / "etc/systemd/system/multi-user.target.wants/stand-in.service"
         wanted.unlink(missing_ok=True)
         wanted.symlink_to("/etc/systemd/system/stand-in.service")
-        deployment = {"version": booted, "checksum": "0" * 64, "booted": True, "osname": "os"}
-        write(host, deployments=[deployment], newest=newest, versions=versions, rolls_back=False)
+        deployment = {"version": booted, "checksum": "0" * 64, "booted": True, "osname": "os", "origin": "os:stable"}
+        refs = {"os:next": "8.0.0"}
+        write(host, deployments=[deployment], newest=newest, versions=versions, refs=refs, fetched=[], rolls_back=False)
         (host.root / LOG).write_text("")
         host.run(["touch", "/run/ostree-booted"])
 
@@ -46,9 +47,7 @@ def booted(host: LabHost) -> str:
     return str(version)
 
 
-def orders(host: LabHost) -> list[list[str]]:
+def orders(host: LabHost) -> list[str]:
     """Return what the machine's program was told to do, without questions and boots."""
     told = [json.loads(line) for line in (host.root / LOG).read_text().splitlines()]
-    return [
-        arguments for arguments in told if arguments not in (["status", "--json"], ["upgrade", "--check"], ["boot"])
-    ]
+    return [" ".join(words) for words in told if words not in (["status", "--json"], ["upgrade", "--check"], ["boot"])]

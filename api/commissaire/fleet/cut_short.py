@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _LEFT = {
     "upgrading": "its packages may be half upgraded; the next upgrade repairs that first",
+    "staging": "what was fetched to it lies there, and is not booted",
+    "rolling_back": "it may run what was deployed, or what it ran before",
     "deploying": "the new deployment may be there, and is booted at the next restart then",
     "rebooting": "it may be restarting",
     "verifying": "nobody has looked whether it is fit since it was changed",

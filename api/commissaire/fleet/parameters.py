@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     StrictStr,
     ValidationError,
@@ -23,8 +24,8 @@ from commissaire.fleet.errors import Invalid
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, check_limit
 from commissaire.records import OperationKind
 
-VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}$"
-"""What a deploy's version looks like: an OSTree version, checksum or ref; never an option."""
+VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}$"
+"""What a deploy's version looks like: an OSTree version, checksum or ref, or a bootc image; never an option."""
 
 
 def _whole(value: Any) -> Any:
@@ -128,7 +129,14 @@ class DeployParameters(RollingParameters):
     """The parameters of a deploy."""
 
     version: StrictStr = Field(
-        pattern=VERSION_PATTERN, description="The version, checksum or ref of the OSTree deployment to boot."
+        pattern=VERSION_PATTERN,
+        description="The version, checksum or ref of the OSTree deployment to boot, or the bootc image.",
+    )
+    stage_at_once: WholeNumber | None = Field(
+        None, ge=1, le=50, description="Hosts that fetch the version at once, before any is switched. Default 10."
+    )
+    rollback: StrictBool | None = Field(
+        None, description="Whether a host that fails its verification is rolled back. Default true."
     )
 
 

@@ -29,6 +29,8 @@ _ENDED = (
     OperationHostState.NOT_STARTED,
     OperationHostState.CANCELLED,
 )
+_STAGED = "staging"
+"""The phase of a host that waits for its turn in the run that is under way: none that a later run has to take up."""
 
 
 @dataclass
@@ -147,7 +149,7 @@ class Journal:
             return
         host.changed = True
         state = OperationHostState(entry["state"])
-        host.held_back = state == OperationHostState.PENDING
+        host.held_back = state == OperationHostState.PENDING and entry["phase"] != _STAGED
         host.state, host.phase, host.message = state, entry["phase"], entry["message"]
         host.data.pop("resume_at", None)  # of an earlier attempt
         host.data.update(entry["data"])

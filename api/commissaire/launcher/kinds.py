@@ -22,6 +22,7 @@ Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 REBOOT_TIMEOUT = "reboot_timeout_seconds"
 DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
 
+DEFAULT_STAGE_AT_ONCE = 10
 _FORKS = 5 * (os.cpu_count() or 1)
 _BEGINS_WITH_PHASE = re.compile(r"[a-z_]+: ")
 
@@ -36,7 +37,7 @@ class Kind:
 
     playbook: str
     extra_vars: Callable[[Operation, Limits], dict[str, Any]]
-    forks: Callable[[Limits], int]
+    forks: Callable[[Operation, Limits], int]
     effects: Effects
     done: str
     host_vars: Callable[[Cluster, Network], dict[str, Any]] = lambda cluster, network: {}
@@ -70,6 +71,14 @@ def _rolling_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
 
 def _break_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
     return {"reason": operation.parameters["reason"], "lease_owner": operation.requested_by}
+
+
+def _rolling_forks(operation: Operation, limits: Limits) -> int:
+    """Return one fork more than the window; a deploy first stages its version, on more hosts at once."""
+    at_once = limits.max_unavailable + 1
+    if operation.kind == OperationKind.DEPLOY:
+        at_once = max(at_once, operation.parameters.get("stage_at_once", DEFAULT_STAGE_AT_ONCE))
+    return min(at_once, 50)
 
 
 def _interrupted_vars(operation: Operation, begun: bool) -> dict[str, Any]:
@@ -126,7 +135,7 @@ def _rolling(kind: OperationKind, done: str) -> Kind:
     return Kind(
         playbook=f"commissaire.fleet.{kind}",
         extra_vars=_rolling_vars,
-        forks=lambda limits: min(limits.max_unavailable + 1, 50),
+        forks=_rolling_forks,
         effects=_rolled(kind),
         done=done,
         interrupted_vars=_interrupted_vars,
@@ -137,7 +146,7 @@ KINDS: dict[str, Kind] = {
     OperationKind.BOOTSTRAP: Kind(
         playbook="commissaire.fleet.bootstrap",
         extra_vars=lambda operation, limits: {},
-        forks=lambda limits: _FORKS,
+        forks=lambda operation, limits: _FORKS,
         effects=_bootstrapped,
         done="bootstrapped",
         host_vars=_bootstrap_host_vars,
@@ -145,14 +154,14 @@ KINDS: dict[str, Kind] = {
     OperationKind.LEASE_SHOW: Kind(
         playbook="commissaire.fleet.lease_show",
         extra_vars=lambda operation, limits: {},
-        forks=lambda limits: _FORKS,
+        forks=lambda operation, limits: _FORKS,
         effects=no_effects,
         done="asked",
     ),
     OperationKind.LEASE_BREAK: Kind(
         playbook="commissaire.fleet.lease_break",
         extra_vars=_break_vars,
-        forks=lambda limits: _FORKS,
+        forks=lambda operation, limits: _FORKS,
         effects=no_effects,
         done="set free",
     ),

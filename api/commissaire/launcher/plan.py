@@ -18,8 +18,8 @@ from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
-_AWAY_PHASES = ("upgrading", "rebooting", "verifying", "soaking")
-_BEFORE_WORK = ("", "waiting", "checking")
+_AWAY_PHASES = ("upgrading", "rebooting", "verifying", "soaking", "rolling_back")
+_BEFORE_WORK = ("", "waiting", "staging", "checking")
 _OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
 
 
@@ -101,7 +101,7 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         | {"control_file": str(ControlFile(directory).path)},
         known_hosts=found.known_hosts,
         keys=list(found.keys.values()),
-        forks=kind.forks(limits),
+        forks=kind.forks(operation, limits),
         dry_run=operation.dry_run,
     )
     return Plan(job if found.hosts else None, found.unusable)

@@ -11,6 +11,7 @@ say cpus; getconf _NPROCESSORS_ONLN 2>/dev/null || grep -c '^processor' /proc/cp
 say memory; grep '^MemTotal:' /proc/meminfo 2>/dev/null
 say filesystems; df -P -k 2>/dev/null
 say ostree; [ -e /run/ostree-booted ] && echo yes
+say bootc; command -v bootc >/dev/null 2>&1 && echo yes
 say python
 for python in /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python $(command -v python3 2>/dev/null); do
   [ -x "$python" ] || continue

@@ -12,6 +12,7 @@ from commissaire.dispatch import embedded
 from commissaire.fleet import checks, limits, operations
 from commissaire.launcher import checks as launcher_checks
 from commissaire.launcher.kinds import DEFAULT_REBOOT_TIMEOUT_SECONDS, KINDS
+from commissaire.records import Operation
 from commissaire.settings import Settings
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -28,7 +29,7 @@ WINDOW = limits.Limits(max_unavailable=1000, max_failures=0)
         ("guide", f"SQLite was locked for {database.BUSY_TIMEOUT_SECONDS} s"),
         ("architecture", f"waits {operations.BOOTSTRAP_DELAY.total_seconds():g} s for others"),
         ("architecture", f"one each {embedded.HEARTBEAT_SECONDS:g} s; after {embedded.EXPIRY_SECONDS:g} s of silence"),
-        ("architecture", f"{KINDS['restart'].forks(WINDOW)} at most"),
+        ("architecture", f"{KINDS['restart'].forks(Operation(kind='restart'), WINDOW)} at most"),
         ("guide", f"each {Settings.model_fields['watch_interval_seconds'].default // 60} minutes"),
         ("guide", f"looks again {checks.CONFIRM_SECONDS:g} s later"),
         ("architecture", f"takes up to {watcher.BATCH} hosts"),

@@ -10,10 +10,23 @@ PROBE = Path(__file__).parents[3] / "roles/investigate/files/probe.sh"
 NOTHING = {
     "os": "", "os_version": "", "os_family": "", "cpus": None, "memory_kb": None, "space_bytes": None, "kernel": "",
     "boot_id": "", "machine_id": "", "hostname": "", "python": None, "python_version": None, "system_state": "none",
-    "login": "", "privileged": False, "package_manager": None, "atomic": False, "virtualization": "none",
+    "login": "", "privileged": False, "package_manager": None, "atomic": False, "bootc": False,
+    "virtualization": "none",
 }  # fmt: skip
 SECTIONS = [
-    *("os_release", "kernel", "hostname", "boot_id", "machine_id", "cpus", "memory", "filesystems", "ostree", "python"),
+    *(
+        "os_release",
+        "kernel",
+        "hostname",
+        "boot_id",
+        "machine_id",
+        "cpus",
+        "memory",
+        "filesystems",
+        "ostree",
+        "bootc",
+        "python",
+    ),
     *("system_state", "privileged", "login", "package_manager", "virtualization"),
 ]
 
@@ -65,6 +78,7 @@ def output(**sections):
                 "package_manager": "rpm-ostree",
             },
         ),
+        ({"ostree": "yes", "bootc": "yes"}, {"os": "atomic", "atomic": True, "bootc": True}),
         ({"python": "/usr/bin/python3 3.11.2"}, {"python": "/usr/bin/python3", "python_version": "3.11.2"}),
         ({"memory": "MemTotal:       24684096 kB", "cpus": "8"}, {"memory_kb": 24684096, "cpus": 8}),
         ({"cpus": "getconf: not found"}, {}),
