@@ -15,10 +15,15 @@ from ansible.utils.display import Display
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import place, watchdog
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import read_canary
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.control import plan_control
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.failure_domain import arrange, read_domains
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.gate import Gate, Rules
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.health import read_min_healthy
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.health_door import HealthDoor, read_ports
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import CommandError, Machine, NoContactError
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.progress import checkpoint
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.shared_value import SharedValue
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.windows import OUTSIDE, plan_window, read_calendar
 
 display = Display()
 
@@ -35,10 +40,21 @@ ARGUMENTS = {
     "control_file": {"type": "path", "default": ""},
     "count_earlier": {"type": "bool", "default": False},
     "when_paused": {"type": "str", "choices": ["wait", "end"], "default": "wait"},
+    "maintenance_windows": {"type": "raw", "default": []},
+    "blackouts": {"type": "raw", "default": []},
+    "outside_window": {"type": "str", "choices": OUTSIDE, "default": "wait"},
+    "spread": {"type": "bool", "default": False},
+    "failure_domain": {"type": "str", "default": ""},
+    "one_domain_at_a_time": {"type": "bool", "default": False},
+    "domains_away": {"type": "list", "elements": "str", "default": []},
+    "interrupted": {"type": "bool", "default": False},
+    "min_healthy": {"type": "raw", "default": 0},
+    "min_healthy_of": {"type": "list", "elements": "str", "default": []},
+    "min_healthy_wait_seconds": {"type": "float", "default": 300},
     "phase": {"type": "str"},
 }
 WARM_UP_SECONDS = 2.0  # at most, for a login that the next task would spend the time of a place on
-STATES = {"refuse": "not_started", "pause": "pending"}
+STATES = {"refuse": "not_started", "pause": "pending", "leave": "pending"}
 
 
 class ActionModule(ActionBase):
@@ -58,10 +74,14 @@ class ActionModule(ActionBase):
         if arguments["state"] == "released":
             return self._release(file, host, arguments)
         gone = frozenset(everyone) - frozenset(variables["ansible_play_hosts"])
-        rules = self._rules(arguments, everyone, gone)
+        try:
+            order, domains = self._order(arguments, variables)
+            rules = self._rules(arguments, variables, order, domains, gone, file)
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
         watchdog.start(file, C.DEFAULT_LOCAL_TMP, play)
         start = time.monotonic()
-        decision = Gate(file, host, everyone.index(host), rules, display.display).wait(gone, self._warm_up)
+        decision = Gate(file, host, order.index(host), rules, display.display).wait(gone, self._warm_up)
         taken = decision.action == "take"
         result = {
             "changed": False,
@@ -70,7 +90,8 @@ class ActionModule(ActionBase):
             "waited_seconds": round(time.monotonic() - start, 2),
         }
         if not taken:
-            data = {"resume_at": decision.until} if decision.until else {}
+            data = {"resume_at": decision.until or None} if decision.until or decision.action == "leave" else {}
+            result["failed"] = decision.fails
             result["checkpoint"] = checkpoint("waiting", STATES[decision.action], decision.message, data)
             result["_ansible_verbose_always"] = True  # a reader of plain output learns why, too
         elif arguments["phase"]:
@@ -89,20 +110,65 @@ class ActionModule(ActionBase):
             result["checkpoint"] = checkpoint(arguments["phase"])
         return result
 
-    def _rules(self, arguments: dict[str, Any], everyone: list[str], gone: frozenset[str]) -> Rules:
-        hosts = len(everyone)
-        try:
-            return Rules(
-                limits=place.read_limits(arguments["max_unavailable"], arguments["max_failures"], hosts),
-                canary=read_canary(
-                    arguments["canary"], arguments["canary_soak_seconds"], arguments["canary_ended_at"], hosts
-                ),
-                doors=(lambda: plan_control(arguments["control_file"]),),
-                waits_when_paused=arguments["when_paused"] == "wait",
-                earlier={host: everyone.index(host) for host in gone} if arguments["count_earlier"] else {},
+    def _order(self, arguments: dict[str, Any], variables: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+        """Return all hosts of the play in the order in which they start, and the failure domain of each."""
+        key, spread, alone = (arguments[name] for name in ("failure_domain", "spread", "one_domain_at_a_time"))
+        if spread and alone:
+            raise ValueError(
+                "host_order is spread, which mixes failure domains, and one_domain_at_a_time; choose one of them"
             )
-        except ValueError as error:
-            raise AnsibleActionFail(str(error)) from error
+        if (spread or alone) and not key:
+            raise ValueError("failure_domain is missing: the label or variable that tells each host's, such as zone")
+
+        def find() -> dict[str, Any]:
+            everyone = variables["ansible_play_hosts_all"]  # by the inventory, while the batch is in the play's order
+            hosts = list(dict.fromkeys([*variables["ansible_play_batch"], *everyone]))
+            hostvars = variables["hostvars"]
+            domains = read_domains(key, {host: hostvars[host] for host in everyone}) if key else {}
+            return {"order": arrange(hosts, domains, spread, alone), "domains": domains}
+
+        found = self._shared("order").get(find)
+        return found["order"], found["domains"]
+
+    def _rules(
+        self,
+        arguments: dict[str, Any],
+        variables: dict[str, Any],
+        order: list[str],
+        domains: dict[str, str],
+        gone: frozenset[str],
+        file: PlaceFile,
+    ) -> Rules:
+        hosts = len(order)
+        calendar = read_calendar(arguments["maintenance_windows"], arguments["blackouts"], arguments["outside_window"])
+        timely = (
+            lambda: plan_window(calendar, time.time(), file.has_begun()),
+            *self._health(arguments, variables),
+        )
+        at_any_time = self._task.check_mode or arguments["interrupted"]
+        return Rules(
+            limits=place.read_limits(arguments["max_unavailable"], arguments["max_failures"], hosts),
+            canary=read_canary(
+                arguments["canary"], arguments["canary_soak_seconds"], arguments["canary_ended_at"], hosts
+            ),
+            doors=(lambda: plan_control(arguments["control_file"]), *(() if at_any_time else timely)),
+            waits_when_paused=arguments["when_paused"] == "wait",
+            earlier={host: order.index(host) for host in gone} if arguments["count_earlier"] else {},
+            domains=domains if arguments["one_domain_at_a_time"] else None,
+            domains_away=tuple(arguments["domains_away"]),
+        )
+
+    def _health(self, arguments: dict[str, Any], variables: dict[str, Any]) -> list[HealthDoor]:
+        hosts = arguments["min_healthy_of"] or variables["ansible_play_hosts_all"]
+        least = read_min_healthy(arguments["min_healthy"], len(hosts))
+        if not least:
+            return []
+        ports = self._shared("ports").get(lambda: read_ports(hosts, variables["hostvars"]))
+        wait_seconds = arguments["min_healthy_wait_seconds"]
+        return [HealthDoor(self._shared("health"), ports, len(hosts), least, wait_seconds)]
+
+    def _shared(self, name: str) -> SharedValue:
+        return SharedValue(C.DEFAULT_LOCAL_TMP, str(self._task.get_play()._uuid), name)
 
     def _warm_up(self) -> None:
         """Log in while the host waits anyway; ssh keeps the connection (ControlPersist) for the tasks that follow.

@@ -83,9 +83,75 @@ options:
     type: str
     choices: [wait, end]
     default: wait
+  maintenance_windows:
+    description:
+      - When hosts may start. A list of mappings with C(from) and C(to) (V("22:00"); a window that ends no later than it
+        begins passes midnight), C(time_zone) (an IANA name), and C(days) on which it opens, some of V(mon), V(tue),
+        V(wed), V(thu), V(fri), V(sat), V(sun), by default all.
+      - Without any, hosts may start at all times. Hosts under way at the end of a window come to their end.
+      - Where the clocks change, a time that they skip is the moment when they do; of one that comes twice the first
+        counts.
+    type: raw
+    default: []
+  blackouts:
+    description:
+      - When hosts may not start, whatever O(maintenance_windows) says. A list of mappings with C(from) and C(to)
+        (V(2026-12-24T18:00:00+01:00), or without the offset and with a C(time_zone)), and a C(reason).
+    type: raw
+    default: []
+  outside_window:
+    description:
+      - What a host does outside the windows. V(wait) waits like O(when_paused) says, until the next one opens;
+        V(refuse) does not start it, and fails, unless another host of the play has started before; V(pause) does not
+        start it, and reports it as V(pending), for a later run that somebody starts.
+    type: str
+    choices: [wait, refuse, pause]
+    default: wait
+  spread:
+    description:
+      - Start one host of each failure domain in turn. Hosts that Ansible has not come to yet, for want of forks, can't
+        be waited for any longer than two seconds.
+    type: bool
+    default: false
+  failure_domain:
+    description: The name of the label (in C(commissaire_labels)) or variable that tells each host's failure domain.
+    type: str
+    default: ""
+  one_domain_at_a_time:
+    description:
+      - Keep hosts of different failure domains from being out of service at once. Hosts without one are together in a
+        domain.
+    type: bool
+    default: false
+  domains_away:
+    description: With O(one_domain_at_a_time), the failure domains of hosts that an earlier run left out of service.
+    type: list
+    elements: str
+    default: []
+  interrupted:
+    description:
+      - Whether an earlier run left this host half-way. It then need not wait for a maintenance window, nor for enough
+        healthy hosts, of which it may be one too few.
+    type: bool
+    default: false
+  min_healthy:
+    description:
+      - How many hosts must answer before another one starts, or a percentage of O(min_healthy_of), rounded up. A host
+        answers when its sshd greets this controller.
+    type: raw
+    default: 0
+  min_healthy_of:
+    description: The hosts to look at, by their names or addresses; by default those of the play.
+    type: list
+    elements: str
+    default: []
+  min_healthy_wait_seconds:
+    description: How long to wait for enough of them, before no further host is started, and the task fails.
+    type: float
+    default: 300
 attributes:
   check_mode:
-    description: Places are taken and released as usual.
+    description: Places are taken and released as usual; windows are not waited for, nor is enough to be healthy.
     support: full
 """
 
@@ -147,7 +213,7 @@ checkpoint:
   description:
     - As M(commissaire.fleet.checkpoint) returns it, with the state V(not_started) for a host that must not start, or
       V(pending) for one that may start later; RV(checkpoint.data) then holds C(resume_at), in seconds since the epoch,
-      where that is known.
+      where that is known, or null where somebody has to let it go on.
   returned: when O(phase) is given, or the host must not start
   type: dict
 """

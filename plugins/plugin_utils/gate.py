@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from ansible.errors import AnsibleActionFail
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import place, processes
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import Canary, plan_canary
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.failure_domain import plan_domain
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile, Record
 
@@ -33,6 +34,8 @@ class Rules:
     """What a play allows. `doors` are conditions from outside it, each a function that returns None when it is open.
 
     `earlier` are the hosts that failed in an earlier play and count in this one, with their positions.
+    `domains` are the failure domains of all hosts, where only one may be away at a time; of `domains_away` hosts are
+    away since an earlier run.
     """
 
     limits: place.Limits
@@ -40,10 +43,12 @@ class Rules:
     doors: tuple[Callable[[], Decision | None], ...] = ()
     waits_when_paused: bool = True
     earlier: dict[str, int] = field(default_factory=dict)
+    domains: Mapping[str, str] | None = None
+    domains_away: tuple[str, ...] = ()
 
 
 class Gate:
-    """One waiting host, the one at position `index` of its play."""
+    """One waiting host, the one at position `index` of the order in which they start."""
 
     def __init__(self, file: PlaceFile, host: str, index: int, rules: Rules, say: Callable[[str], None]) -> None:
         self._file = file
@@ -92,8 +97,12 @@ class Gate:
         ahead = record.ahead_of(self._index) if patient else 0
         held_back = plan_canary(self._rules.canary, record.flight(), self._index, time.time())
         decision = place.plan_place(record.places, self._host, self._rules.limits, ahead)
-        if held_back and decision.action != "refuse":
-            decision = held_back
+        domains = self._rules.domains
+        away = self._rules.domains_away
+        blocked = plan_domain(domains, record.places, self._host, away) if domains is not None else None
+        for shut in (blocked, held_back):
+            if shut and decision.action != "refuse":
+                decision = shut
         record.arrived.add(self._index)
         record.waiting.pop(self._index, None)
         if decision.action == "take":
@@ -102,7 +111,7 @@ class Gate:
                 record.first.setdefault(self._host, 0)
         elif decision.action == "wait":
             record.waiting[self._index] = os.getpid()
-            free = place.plan_place(record.places, self._host, self._rules.limits).action == "take"
+            free = not blocked and place.plan_place(record.places, self._host, self._rules.limits).action == "take"
             self._turn_comes = (self._turn_comes or now + TURN_SECONDS) if free or held_back else None
             if held_back and now >= self._turn_comes:
                 self._turn_comes = now + DOOR_SECONDS  # a soak ends by the clock, without a change of the record
@@ -119,6 +128,8 @@ class Gate:
                 if end:
                     record.places = place.release(record.places, self._host)
                     record.first.pop(self._host, None)
+                elif not shut:
+                    record.begun = True
             if end:
                 return end
             if not shut:

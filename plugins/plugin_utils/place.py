@@ -33,14 +33,15 @@ class Places:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a host may do: `take` a place, `wait`, `refuse` to start, or `pause`; `message` says why.
+    """What a host may do: `take` a place, `wait`, `refuse` to start, `pause` or `leave`; `message` says why.
 
-    Who is paused may start later: in this run, or in one that goes on where it was.
+    Who is paused may start later: in this run, or in one that goes on where it was; who leaves only in the latter.
     """
 
     action: str
     message: str
     until: float = 0  # seconds since the epoch, where it is known when that changes
+    fails: bool = False  # whether the run has failed with it, though no host of it may have
 
 
 def read_limits(max_unavailable: object, max_failures: object, hosts: int) -> Limits:

@@ -30,7 +30,8 @@ class Record:
 
     `arrived` are the positions in the play of the hosts that asked for a place, `waiting` those that still wait for
     one, each with its worker's pid. `first` are hosts that go before the others, with the time (seconds since the
-    epoch) when each ended, 0 before that. `lost` are hosts that left the play while they held a place.
+    epoch) when each ended, 0 before that. `lost` are hosts that left the play while they held a place. `begun` says
+    that a host has started.
     """
 
     places: Places = field(default_factory=Places)
@@ -38,6 +39,7 @@ class Record:
     waiting: dict[int, int] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    begun: bool = False
 
     def begin(self, failed: dict[str, int], first: int, now: float) -> None:
         """Count hosts that `failed` in an earlier play, at these positions of this one, of which the `first` go first.
@@ -73,6 +75,11 @@ class PlaceFile:
             return None
         return stat.st_ino, stat.st_mtime_ns
 
+    def has_begun(self) -> bool:
+        """Return whether a host has started."""
+        with self.change() as record:
+            return record.begun
+
     @contextlib.contextmanager
     def change(self) -> Iterator[Record]:
         """Lend the record under the lock, and write it back if it was changed."""
@@ -93,11 +100,11 @@ class PlaceFile:
             return Record()
         places = Places(*(frozenset(raw[name]) for name in PLACES))
         waiting = {int(index): pid for index, pid in raw["waiting"].items()}
-        return Record(places, set(raw["arrived"]), waiting, raw["first"], set(raw["lost"]))
+        return Record(places, set(raw["arrived"]), waiting, raw["first"], set(raw["lost"]), raw["begun"])
 
 
 def _dump(record: Record) -> str:
     places = record.places
     lists: dict[str, list[Any]] = {name: sorted(getattr(places, name)) for name in PLACES}
     lists |= {"arrived": sorted(record.arrived), "lost": sorted(record.lost)}
-    return json.dumps({**lists, "waiting": record.waiting, "first": record.first})
+    return json.dumps({**lists, "waiting": record.waiting, "first": record.first, "begun": record.begun})

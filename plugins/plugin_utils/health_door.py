@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The door of a rolling play that is open while enough hosts answer; one look serves all who wait."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.health import Health, after_look, look, plan_health
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.ssh_port import SshPort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Decision
+    from ansible_collections.commissaire.fleet.plugins.plugin_utils.shared_value import SharedValue
+
+FRESH_SECONDS = 3.0
+SSH_PORT = 22
+BY_SSH = ("ssh", "smart", "paramiko", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh")
+
+
+class HealthDoor:
+    """Shut while fewer than `least` of the hosts answer; after `wait_seconds` of that no host starts any more."""
+
+    def __init__(
+        self, shared: SharedValue, ports: Mapping[str, Any], hosts: int, least: int, wait_seconds: float
+    ) -> None:
+        self._shared = shared
+        self._ports = {host: SshPort(*where) for host, where in ports.items()}
+        self._hosts = hosts
+        self._least = least
+        self._wait_seconds = wait_seconds
+
+    def __call__(self) -> Decision | None:
+        """Look, unless somebody just did, and decide."""
+        with self._shared.locked():
+            raw = self._shared.read()
+            health = Health(**{**raw, "silent": frozenset(raw["silent"])}) if raw else Health()
+            if time.time() - health.looked_at > FRESH_SECONDS:
+                silent = look(self._ports)
+                health = after_look(health, silent, self._hosts, self._least, time.time())
+                self._shared.write({**asdict(health), "silent": sorted(silent)})
+        return plan_health(health, self._hosts, self._least, self._wait_seconds, time.time())
+
+
+def read_ports(hosts: list[str], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, int]]:
+    """Return where the sshd of each host listens, by the hosts' `variables`; a name without any is an address.
+
+    Hosts that are not reached by ssh are left out: whether they answer can't be seen from here.
+    """
+    ports = {}
+    for host in hosts:
+        own = variables[host] if host in variables else {}  # noqa: SIM401  `get` of HostVars yields an undefined value
+        if own.get("ansible_connection", "ssh") in BY_SSH:
+            port = own.get("ansible_port") or own.get("ansible_ssh_port") or SSH_PORT
+            ports[host] = (str(own.get("ansible_host") or own.get("ansible_ssh_host") or host), int(port))
+    return ports

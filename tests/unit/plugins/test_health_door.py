@@ -1,0 +1,54 @@
+"""The door that is open while enough hosts answer."""
+
+from ansible_collections.commissaire.fleet.plugins.plugin_utils import health_door
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.health_door import HealthDoor, read_ports
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.shared_value import SharedValue
+
+
+def test_one_look_serves_all_who_wait_for_as_long_as_it_is_fresh(tmp_path, monkeypatch):
+    now, looks = [1000.0], []
+    answers = iter([{"h2", "h3"}, {"h2", "h3"}, {"h2"}])
+
+    def look(ports):
+        looks.append(sorted(ports))
+        return frozenset(next(answers))
+
+    monkeypatch.setattr(health_door, "look", look)
+    monkeypatch.setattr(health_door.time, "time", lambda: now[0])
+    ports = {name: (name, 22) for name in ("h1", "h2", "h3")}
+    one, other = (HealthDoor(SharedValue(str(tmp_path), "play", "health"), ports, 3, 2, 100) for _ in range(2))
+    assert (one().action, other().action) == ("wait", "wait")
+    assert len(looks) == 1
+    now[0] += 101
+    assert (other().action, one().action) == ("refuse", "refuse")
+    assert len(looks) == 2
+    now[0] += 5
+    assert (one(), other()) == (None, None)
+    assert looks == [["h1", "h2", "h3"]] * 3
+
+
+def test_hosts_are_asked_where_ansible_would_connect():
+    variables = {
+        "h1": {"ansible_host": "10.0.0.1", "ansible_port": "2222"},
+        "h2": {},
+        "h3": {"ansible_connection": "local"},
+        "h4": {"ansible_connection": "ssh", "ansible_host": ""},
+    }
+    assert read_ports(["h1", "h2", "h3", "h4", "10.0.0.9"], variables) == {
+        "h1": ("10.0.0.1", 2222),
+        "h2": ("h2", 22),
+        "h4": ("h4", 22),
+        "10.0.0.9": ("10.0.0.9", 22),
+    }
+
+
+def test_a_shared_value_is_made_once(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"h1": ["10.0.0.1", 22]}
+
+    first, second = (SharedValue(str(tmp_path), "play", "ports").get(make) for _ in range(2))
+    assert (first, second, len(made)) == ({"h1": ["10.0.0.1", 22]}, first, 1)
+    assert SharedValue(str(tmp_path), "another", "ports").read() is None

@@ -1,0 +1,72 @@
+"""The action rolling_place in plays of Ansible's own, on hosts that are nothing but names."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SHUT = [{"from": "2020-01-01T00:00:00Z", "to": "2199-01-01T00:00:00Z"}]
+ZONES = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "b2": "b", "c1": "c"}
+PLAY = """\
+- hosts: all
+  order: "{{ play_order | default('inventory') }}"
+  gather_facts: false
+  strategy: ansible.builtin.host_pinned
+  tasks:
+    - commissaire.fleet.rolling_place:
+        state: taken
+        blackouts: "{{ shut }}"
+        outside_window: "{{ outside | default('wait') }}"
+        when_paused: end
+        interrupted: "{{ interrupted | default(false) }}"
+        spread: "{{ spread | default(false) }}"
+        failure_domain: "{{ domain | default('') }}"
+      register: place
+    - ansible.builtin.meta: end_host
+      when: not place.taken
+    - name: Stay until all have arrived
+      ansible.builtin.shell: >-
+        until grep -q '"arrived": .0, 1, 2, 3, 4, 5.' {{ temporary }}/*/commissaire-places-*.json; do sleep 0.1; done
+      when: spread | default(false) and inventory_hostname == 'a1'
+    - ansible.builtin.debug:
+        msg: "STARTED {{ inventory_hostname }}"
+    - commissaire.fleet.rolling_place:
+        state: released
+"""
+
+
+def play(tmp_path, *arguments, interrupted=(), **variables):
+    """Return what ansible-playbook ended with, the hosts in the order in which they started, and its output."""
+    hosts = {name: {"zone": zone, "interrupted": name in interrupted} for name, zone in ZONES.items()}
+    own = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "shut": SHUT}
+    own["temporary"] = str(tmp_path / "temporary")
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": own}}))
+    (tmp_path / "play.yml").write_text(PLAY)
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", tmp_path / "hosts.json", tmp_path / "play.yml"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment["ANSIBLE_LOCAL_TEMP"] = own["temporary"]
+    done = subprocess.run(
+        [*command, "-e", json.dumps(variables), *arguments],
+        cwd="/", env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, " ".join(re.findall(r"STARTED (\w+)", done.stdout)), done.stdout + done.stderr
+
+
+def test_only_interrupted_hosts_start_outside_the_windows_and_in_turn_over_the_domains(tmp_path):
+    interrupted = set(ZONES) - {"b1"}
+    code, started, output = play(tmp_path, "-f", "7", interrupted=interrupted, spread=True, domain="zone")
+    assert (code, started) == (0, "a1 c1 a2 b2 a3"), output
+    assert '"resume_at": 7226582400.0' in output
+
+
+def test_a_dry_run_waits_for_no_window_and_the_order_is_the_plays(tmp_path):
+    code, started, output = play(tmp_path, "--check", "-f", "2", play_order="reverse_inventory")
+    assert (code, started) == (0, "c1 b2 b1 a3 a2 a1"), output
+
+
+def test_a_run_that_is_refused_has_failed(tmp_path):
+    code, started, output = play(tmp_path, "-f", "2", outside="refuse")
+    assert (code, started) == (2, ""), output
+    assert "not started: blackout; hosts may start from 2199-01-01 00:00 UTC" in output
