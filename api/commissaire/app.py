@@ -39,9 +39,10 @@ from commissaire.requests import RequestRecorder
 from commissaire.routes import health
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
-from commissaire.routes.v1 import audit, inventory, operations, sources, stream, timeline
+from commissaire.routes.v1 import audit, inventory, operations, schedules, sources, stream, timeline
 from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.routes.v1.query import check_query
+from commissaire.scheduler import Scheduler
 from commissaire.secrets.factory import key_file, open_store, open_tree
 from commissaire.secrets.rotation import finish_rotation
 from commissaire.services import Services
@@ -63,6 +64,7 @@ _ROUTES = (
     operations,
     stream,
     timeline,
+    schedules,
     hosts_v1,
     inventory,
     sources,
@@ -173,9 +175,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(tree.close)
         checks = Checks(database, store, supervisors, settings.data_dir, runtime)
         watcher = Watcher(database, dispatcher, checks, app.state.metrics, settings.watch_interval_seconds)
+        scheduler = Scheduler(database, dispatcher)
         throttle = Throttle(settings.refusal_delay_seconds)
         app.state.services = services = Services(
-            settings, database, store, tree, notices, dispatcher, throttle, watcher.wake
+            settings, database, store, tree, notices, dispatcher, throttle, watcher.wake, scheduler.wake
         )
         refresher = Refresher(database, settings.sources, runtime)
         recovered = dispatcher.recover(at_start=True)
@@ -184,6 +187,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.workers:
             supervisors.warm_up()
             refresher.start()
+            scheduler.start()
             if settings.watch_interval_seconds:
                 watcher.start()
         workers.start()
@@ -195,9 +199,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             workers.stop_claiming()
             watcher.stop()
             refresher.stop()
+            scheduler.stop()
             supervisors.stop_all()
             workers.join(_STOP_SECONDS)
             watcher.join(_STOP_SECONDS)
+            scheduler.join(_STOP_SECONDS)
     log.info("stopped")
 
 

@@ -30,6 +30,7 @@ class Services:
     dispatcher: Dispatcher
     key_throttle: Throttle
     wake_watcher: Callable[[], None]
+    wake_scheduler: Callable[[], None]
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:

@@ -34,6 +34,12 @@ NOT_BY_DEFAULT = {
     "POST /api/v1/hosts/{address}/bootstrap": RUNNERS,
     "POST /api/v1/hosts/{address}/check": RUNNERS,
     "POST /api/v1/sources/{name}/refresh": RUNNERS,
+    "POST /api/v1/schedules": RUNNERS,
+    "PUT /api/v1/schedules/{name}": RUNNERS,
+    "DELETE /api/v1/schedules/{name}": RUNNERS,
+    "POST /api/v1/schedules/{name}/enable": RUNNERS,
+    "POST /api/v1/schedules/{name}/disable": RUNNERS,
+    "POST /api/v1/schedules/{name}/run": RUNNERS,
 }
 """What is decided here and nowhere else: a route that gets another mark fails below."""
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from commissaire.app import create_app
@@ -19,7 +19,8 @@ from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.fleet.checks import Outcome, claim_due, record
 from commissaire.fleet.sources import claim, record_listing
-from commissaire.records import Host, Operation, OperationState
+from commissaire.records import Cluster, Host, Operation, OperationState, Schedule
+from commissaire.scheduler import Scheduler
 from commissaire.settings import Settings
 
 from .postgresql import PostgreSQL
@@ -51,7 +52,12 @@ def test_the_application_works_on_it(database_url: str, tmp_path: Path) -> None:
         assert client.post(f"{operation}/cancel").json()["state"] == "cancelled"
         events = client.get(f"{operation}/events").json()["items"]
         assert [event["data"]["state"] for event in events] == ["queued", "cancelled"]
-        assert "127.0.0.2" in client.get("/api/v1/inventory").json()["_meta"]["hostvars"]
+        labels = {"labels": {"zone": "a"}}
+        assert client.put("/api/v1/hosts/127.0.0.2/labels", json=labels).status_code == 200
+        for query, number in (("zone=a", 1), ("zone", 1), ("zone=b", 0), ("rack", 0)):
+            assert len(client.get("/api/v1/hosts", params={"label": query}).json()["items"]) == number
+        hostvars = client.get("/api/v1/inventory").json()["_meta"]["hostvars"]
+        assert hostvars["127.0.0.2"]["commissaire_labels"] == {"zone": "a"}
         assert "commissaire_hosts" in client.get("/metrics").text
     assert not list(tmp_path.glob("*.db")), "nothing is kept in SQLite beside it"
 
@@ -87,6 +93,32 @@ def test_two_watchers_never_take_the_same_host(database_url: str) -> None:
         record_listing(session, "cloud", [], 300)
     for database in databases:
         database.close()
+
+
+def test_two_servers_never_ask_for_the_same_schedule(database_url: str) -> None:
+    databases = [Database(database_url), Database(database_url)]
+    databases[0].migrate()
+    names = [f"s{number}" for number in range(10)]
+    given = {"cron": "0 0 1 1 *", "kind": "upgrade", "next_run_at": now()}
+    with databases[0].write() as session:
+        session.add_all(Cluster(name=name) for name in names)
+        session.add_all(Schedule(name=name, cluster=name, **given) for name in names)
+    asked: list[str] = []
+
+    def look(database: Database) -> None:
+        asked.extend(Scheduler(database, EmbeddedDispatcher(database, "a server")).look())
+
+    threads = [threading.Thread(target=look, args=(database,)) for database in databases * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with databases[0].read() as session:
+        operations = session.exec(select(Operation.cluster).where(col(Operation.requested_by).like("schedule %"))).all()
+    for database in databases:
+        database.close()
+    assert sorted(asked) == sorted(name or "" for name in operations) == sorted(names)
 
 
 def test_two_servers_never_claim_the_same_operation(database_url: str) -> None:

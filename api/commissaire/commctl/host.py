@@ -141,6 +141,21 @@ def check(ctx: typer.Context, addresses: Addresses, output: OutputOption = None)
 
 
 @app.command()
+def label(
+    ctx: typer.Context,
+    address: Address,
+    changes: Annotated[
+        list[str],
+        typer.Argument(metavar="CHANGE", help="KEY=VALUE sets a label, KEY- takes it away.", show_default=False),
+    ],
+    output: OutputOption = None,
+) -> None:
+    """Change labels of a host, as kubectl label does."""
+    labels = dict(_label_change(change) for change in changes)
+    show(connect(ctx).post(f"/api/v1/hosts/{segment(address)}/labels", {"labels": labels}).body, output)
+
+
+@app.command()
 def delete(ctx: typer.Context, addresses: Addresses, output: OutputOption = None) -> None:
     """Remove hosts from Commissaire, and from their clusters; one that can't be removed doesn't keep the others."""
     delete_each(connect(ctx), "/api/v0/host", addresses, output)
@@ -195,3 +210,12 @@ def ssh(
 
 def _membership(address: str, cluster: str) -> str:
     return f"/api/v0/cluster/{segment(cluster)}/hosts/{segment(address)}"
+
+
+def _label_change(text: str) -> tuple[str, str | None]:
+    key, equals, value = text.partition("=")
+    if equals and key:
+        return key, value
+    if text.endswith("-") and len(text) > 1:
+        return text[:-1], None
+    raise typer.BadParameter(f"{text!r} is neither KEY=VALUE nor KEY-")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commissaire.commctl import cluster, container_manager, host, lease, network, operation, source
+from commissaire.commctl import cluster, container_manager, host, lease, network, operation, schedule, source
 from commissaire.commctl.errors import CommctlError, NoObjectError
 from commissaire.commctl.output import say, tell
 from commissaire.commctl.passhash import passhash
@@ -25,6 +25,7 @@ app.add_typer(cluster.app, name="cluster")
 app.add_typer(host.app, name="host")
 app.add_typer(operation.app, name="operation")
 app.add_typer(lease.app, name="lease")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(source.app, name="source")
 app.add_typer(network.app, name="network")
 app.add_typer(container_manager.app, name="container_manager")

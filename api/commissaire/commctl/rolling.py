@@ -188,7 +188,12 @@ def _parameters(
     given: dict[str, Any] = {name: _amount(text) for name, text in amounts.items() if text is not None}
     if canary_soak is not None:
         given["canary_soak_seconds"] = canary_soak
-    return {**dict(_parameter(text) for text in others or []), **given}
+    return {**parameters_of(others), **given}
+
+
+def parameters_of(texts: list[str] | None) -> dict[str, Any]:
+    """Read what `--parameter` was given: NAME=VALUE each, the value as JSON or plain text."""
+    return dict(_parameter(text) for text in texts or [])
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
@@ -10,6 +11,7 @@ from sqlmodel import Session, col, select
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import Conflict, NotFound
 from commissaire.fleet.keys import SSH_KEY_FIELD, secret_owner
+from commissaire.fleet.labels import read_selector
 from commissaire.records import (
     Cluster,
     Host,
@@ -60,14 +62,27 @@ def hosts_at(session: Session, addresses: list[str]) -> dict[str, Host]:
 
 
 def list_hosts(
-    session: Session, *, cluster_id: int | None = None, status: str | None = None, after: str = "", limit: int = 100
+    session: Session,
+    *,
+    cluster_id: int | None = None,
+    status: str | None = None,
+    labels: Sequence[str] = (),
+    after: str = "",
+    limit: int = 100,
 ) -> list[Host]:
-    """Return hosts that match every filter given, by address; *after* is an address."""
+    """Return hosts that match every filter given, by address; *after* is an address, *labels* are `key=value` or `key`.
+
+    Raises:
+        Invalid: something else is given for a label.
+    """
     query = select(Host).where(col(Host.address) > after)
     if cluster_id is not None:
         query = query.where(Host.cluster_id == cluster_id)
     if status is not None:
         query = query.where(Host.status == status)
+    for key, value in map(read_selector, labels):
+        label = col(Host.labels)[key].as_string()
+        query = query.where(label.is_not(None) if value is None else label == value)
     return list(session.exec(query.order_by(col(Host.address)).limit(limit)))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from commissaire.records import Cluster, Host
-from commissaire.records.as_json import json_map
+from commissaire.records.as_json import json_column, json_map
 
 _NOT_IN_GROUPS = re.compile(r"[^A-Za-z0-9_]", re.ASCII)
 
@@ -19,11 +19,11 @@ _NOT_IN_GROUPS = re.compile(r"[^A-Za-z0-9_]", re.ASCII)
 @functools.lru_cache(maxsize=4096)
 def group_name(prefix: str, value: str) -> str:
     """Return a group name that Ansible takes without a warning: `cluster_web_1` for cluster `web-1`."""
-    return f"{prefix}_{_NOT_IN_GROUPS.sub('_', value)}"
+    return _NOT_IN_GROUPS.sub("_", f"{prefix}_{value}")
 
 
 def inventory(session: Session) -> bytes:
-    """Return, as JSON, all hosts' variables under `_meta`, and groups by cluster, status and operating system."""
+    """Return, as JSON, all hosts' variables under `_meta`, and groups by cluster, status, OS and label."""
     hosts, clusters = Host.__table__, Cluster.__table__  # type: ignore[attr-defined]
     source = hosts.outerjoin(clusters, hosts.c.cluster_id == clusters.c.id)
     cluster = func.coalesce(clusters.c.name, "")
@@ -40,14 +40,17 @@ def inventory(session: Session) -> bytes:
         "commissaire_memory_kb": hosts.c.memory_kb,
         "commissaire_space_bytes": hosts.c.space_bytes,
         "commissaire_source": hosts.c.source,
+        "commissaire_labels": json_column(session, hosts.c.labels),
     }
     hostvars = json_map(session, source, hosts.c.address, variables)
     groups: dict[str, list[str]] = {
         group_name("cluster", name): [] for name in session.connection().scalars(select(clusters.c.name))
     }
-    members = select(hosts.c.address, cluster, hosts.c.status, hosts.c.os).select_from(source).order_by(hosts.c.address)
-    for address, *values in session.connection().execute(members):
-        for prefix, value in zip(("cluster", "status", "os"), values, strict=True):
+    columns = (hosts.c.address, hosts.c.labels, cluster, hosts.c.status, hosts.c.os)
+    members = select(*columns).select_from(source).order_by(hosts.c.address)
+    for address, labels, *values in session.connection().execute(members):
+        named = {f"label_{key}": value for key, value in labels.items()} if labels else {}
+        for prefix, value in (*zip(("cluster", "status", "os"), values, strict=True), *named.items()):
             if value:
                 groups.setdefault(group_name(prefix, value), []).append(address)
     document: dict[str, Any] = {name: {"hosts": addresses} for name, addresses in sorted(groups.items())}

@@ -158,7 +158,9 @@ def claim_cluster(session: Session, operation: Operation) -> Operation | None:
     if active is None:
         operation.exclusive_key = key
         return None
-    if active.kind == operation.kind and active.parameters.get("version") == operation.parameters.get("version"):
+    if active.kind == operation.kind and all(
+        active.parameters.get(name) == operation.parameters.get(name) for name in ("version", "hosts")
+    ):
         return active
     raise Conflict(
         f"operation {active.id} ({_name(active)}) is {active.state} on cluster {name}; wait for its end or cancel it"

@@ -21,7 +21,9 @@ from pydantic import (
 
 from commissaire.fleet.demands import Demands
 from commissaire.fleet.errors import Invalid
+from commissaire.fleet.labels import LabelKey
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, check_limit
+from commissaire.fleet.windows import Blackout, MaintenanceWindow
 from commissaire.records import OperationKind
 
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}$"
@@ -66,6 +68,12 @@ Canary = Annotated[
     _form(least=0),
     Field(description="Hosts that go first, a number or a percentage; if one fails, no other starts. Default 0."),
 ]
+MinHealthy = Annotated[
+    WholeNumber | StrictStr | None,
+    _form(least=0),
+    Field(description="Hosts of the cluster that must answer before another one starts, or a percentage. Default 0."),
+]
+HostPattern = Annotated[StrictStr, Field(pattern=r"^[^\x00-\x1f\x7f]{1,253}$")]
 
 
 class RollingParameters(BaseModel):
@@ -75,6 +83,35 @@ class RollingParameters(BaseModel):
 
     max_unavailable: MaxUnavailable = None
     max_failures: MaxFailures = None
+    hosts: list[HostPattern] | None = Field(
+        None,
+        min_length=1,
+        max_length=5000,
+        description="Only these: addresses, or labels as `zone=a`, each perhaps with `*`. Default all of the cluster.",
+    )
+    host_order: Literal["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle", "spread"] | None = (
+        Field(
+            None, description="In which they start; `spread`: one of each failure domain in turn. Default `inventory`."
+        )
+    )
+    failure_domain: LabelKey | None = Field(None, description="The label that tells each host's failure domain.")
+    one_domain_at_a_time: StrictBool | None = Field(
+        None, description="Never have hosts of different failure domains away at once. Default false."
+    )
+    maintenance_windows: list[MaintenanceWindow] | None = Field(
+        None, max_length=100, description="When hosts may start. Default always."
+    )
+    blackouts: list[Blackout] | None = Field(
+        None, max_length=1000, description="When no host may start. Default never."
+    )
+    outside_window: Literal["wait", "refuse", "pause"] | None = Field(
+        None,
+        description="Wait for the next window, start no host, or pause until somebody resumes it. Default `wait`.",
+    )
+    min_healthy: MinHealthy = None
+    min_healthy_wait_seconds: WholeNumber | None = Field(
+        None, ge=0, le=86400, description="How long to wait for so many, before no other starts. Default 300."
+    )
     canary: Canary = None
     canary_soak_seconds: WholeNumber | None = Field(
         None, ge=0, le=604800, description="How long the others wait after the last of these has ended. Default 0."
@@ -107,14 +144,25 @@ class RollingParameters(BaseModel):
         Raises:
             Invalid: a limit that can't be used.
         """
-        if self.canary is not None:
-            check_limit("canary", self.canary, least=0)
+        for name in ("canary", "min_healthy"):
+            if getattr(self, name) is not None:
+                check_limit(name, getattr(self, name), least=0)
+        self._check_domains()
         unavailable = DEFAULT_MAX_UNAVAILABLE if self.max_unavailable is None else self.max_unavailable
         failures = DEFAULT_MAX_FAILURES if self.max_failures is None else self.max_failures
         return self.model_dump(mode="json", exclude_none=True) | {
             "max_unavailable": check_limit("max_unavailable", unavailable, least=1),
             "max_failures": check_limit("max_failures", failures, least=0),
         }
+
+    def _check_domains(self) -> None:
+        spread = self.host_order == "spread"
+        if spread and self.one_domain_at_a_time:
+            raise Invalid(
+                "host_order is spread, which mixes failure domains, and one_domain_at_a_time; choose one of them"
+            )
+        if (spread or self.one_domain_at_a_time) and self.failure_domain is None:
+            raise Invalid("failure_domain is missing: the label that tells each host's, such as zone")
 
 
 class UpgradeParameters(RollingParameters):

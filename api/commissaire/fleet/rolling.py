@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from commissaire.fleet.errors import Invalid
 from commissaire.fleet.operations import Requester, add_hosts, claim_cluster, record_operation, settle
 from commissaire.fleet.parameters import check_parameters
+from commissaire.fleet.selection import arrange_hosts, select_hosts
 from commissaire.records import (
     Cluster,
     Host,
@@ -40,7 +42,12 @@ def request_rolling(
     active = claim_cluster(session, operation)
     if active is not None:
         return active, False
-    hosts = session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))).all()
+    members = session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))).all()
+    least = operation.parameters.get("min_healthy", 0)
+    if isinstance(least, int) and least > len(members):
+        raise Invalid(f"min_healthy is {least}, but the cluster has only {len(members)} hosts; give a percentage")
+    chosen = select_hosts(members, operation.parameters.get("hosts", []))
+    hosts = arrange_hosts(chosen, operation.parameters)
     record_operation(session, operation, requester)
     add_hosts(session, operation, [_row(kind, host) for host in hosts])
     if not hosts:

@@ -106,8 +106,12 @@ class Journal:
 
     def resume_at(self) -> datetime | None:
         """Return when the first of these hosts may start, as far as that is known."""
-        times = [host.data["resume_at"] for host in self._hosts.values() if host.held_back and "resume_at" in host.data]
+        times = [time for time in self._resume_times() if time is not None]
         return datetime.fromtimestamp(min(times), UTC) if times else None
+
+    def waits_for_somebody(self) -> bool:
+        """Return whether one of these hosts may not start before somebody lets the operation go on."""
+        return None in self._resume_times()
 
     def counts(self) -> dict[str, int]:
         """Return the number of hosts in each state."""
@@ -122,6 +126,14 @@ class Journal:
             if host.state == OperationHostState.FAILED:
                 return f"{address}: {with_phase(host.phase, host.message)}"
         return None
+
+    def refusal(self) -> str:
+        """Return why the playbook did not start a host for good; "" when it started all."""
+        refused = (host.message for host in self._hosts.values() if host.state == OperationHostState.NOT_STARTED)
+        return next(refused, "")
+
+    def _resume_times(self) -> list[float | None]:
+        return [host.data["resume_at"] for host in self._hosts.values() if host.held_back and "resume_at" in host.data]
 
     def _load(self) -> dict[str, _Progress]:
         with self._database.read() as session:

@@ -24,6 +24,8 @@ DEFAULT_REBOOT_TIMEOUT_SECONDS = 600
 
 DEFAULT_STAGE_AT_ONCE = 10
 _FORKS = 5 * (os.cpu_count() or 1)
+_DONE_BEFORE = ("hosts", "host_order")
+"""What the list of an operation's hosts, and its order, follow from already."""
 _BEGINS_WITH_PHASE = re.compile(r"[a-z_]+: ")
 
 
@@ -59,8 +61,11 @@ def lease_name(operation: Operation) -> str:
 
 
 def _rolling_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
+    parameters = {name: value for name, value in operation.parameters.items() if name not in _DONE_BEFORE}
+    if operation.attempt > 1 and parameters.get("outside_window") == "refuse":
+        parameters["outside_window"] = "wait"  # what has begun is never refused
     return {
-        **operation.parameters,
+        **parameters,
         "max_unavailable": limits.max_unavailable,
         "max_failures": limits.max_failures,
         "when_paused": "end",
@@ -82,10 +87,11 @@ def _rolling_forks(operation: Operation, limits: Limits) -> int:
 
 
 def _interrupted_vars(operation: Operation, begun: bool) -> dict[str, Any]:
-    """Wait for such a host as for one that reboots: it may be in the middle of that."""
+    """Wait for such a host as for one that reboots, in the middle of which it may be, and finish it at any time."""
     return {
         "contact_timeout_seconds": operation.parameters.get(REBOOT_TIMEOUT, DEFAULT_REBOOT_TIMEOUT_SECONDS),
         "work_begun": begun,
+        "interrupted": True,
     }
 
 

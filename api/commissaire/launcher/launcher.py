@@ -129,6 +129,7 @@ class Launcher:
     def _finish(
         self, operation: Operation, journal: Journal, end: dict[str, Any], cancelled_by: str | None = None
     ) -> None:
+        refusal = journal.refusal()
         counts = journal.end(end["message"], cancelled=cancelled_by is not None)
         unfinished = sum(number for state, number in counts.items() if state not in _WELL)
         done = KINDS[operation.kind].done
@@ -142,7 +143,7 @@ class Launcher:
         if cancelled_by is not None:
             state, message = OperationState.CANCELLED, f"{cancelled_by}: {tally or 'no hosts'}"
         elif unfinished or end["rc"] != 0:
-            why = journal.first_failure() or end["message"]
+            why = journal.first_failure() or end["message"] or refusal
             if not why and end["rc"] != 0:
                 why = f"ansible-playbook ended with {end['rc']}: {journal.last_warning or 'no reason given'}"
             state, message = OperationState.FAILED, f"{why} ({tally or 'no hosts'})" if why else tally
@@ -160,6 +161,8 @@ class Launcher:
         """Leave the hosts that were held back for later: until somebody resumes it, or until the time they told."""
         with self._database.write() as session:
             operation = session.get_one(Operation, operation.id)
+            if operation.halt is None and journal.waits_for_somebody():
+                operation.halt, operation.halt_reason = Halt.PAUSE, journal.held_back()
             if operation.halt == Halt.PAUSE:
                 operation.state, operation.message = OperationState.PAUSED, operation.halt_reason
             else:

@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from commissaire.fleet.hosts import hosts_at
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve, resolve_canary
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.job import Job
 from commissaire.launcher.kinds import KINDS, lease_name
 from commissaire.launcher.reach import common_vars, reach
-from commissaire.records import TERMINAL, Operation, OperationHost, OperationHostState
+from commissaire.records import TERMINAL, Cluster, Host, Operation, OperationHost, OperationHostState
 from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
@@ -38,7 +39,7 @@ def limits_left(operation: Operation, hosts: list[OperationHost]) -> Limits:
     A host that failed while it was away keeps its place: it is still out of service.
     """
     failed = [host for host in hosts if host.state == OperationHostState.FAILED]
-    away = [host for host in failed if host.phase in _AWAY_PHASES]
+    away = _away(hosts)
     unavailable = operation.parameters.get("max_unavailable", DEFAULT_MAX_UNAVAILABLE)
     failures = operation.parameters.get("max_failures", DEFAULT_MAX_FAILURES)
     return Limits(
@@ -82,6 +83,9 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     except StoreUnavailable as error:
         return Plan(None, {}, str(error))
     kind = KINDS[operation.kind]
+    key = operation.parameters.get("failure_domain")
+    for variables in found.hosts.values() if key else ():
+        variables["commissaire_labels"] = {key: "", **variables["commissaire_labels"]}  # none is a domain as well
     for address, cluster in found.clusters.items():
         found.hosts[address].update(kind.host_vars(*cluster))
     for address, earlier in _left_leased(session, [row.address for row in left]).items():
@@ -98,6 +102,8 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         inventory={"all": {"hosts": found.hosts, "vars": common_vars(directory)}},
         extra_vars=kind.extra_vars(operation, limits)
         | canary_vars(first)
+        | _domains_away(session, operation, list(rows))
+        | _fleet(session, operation, list(rows))
         | {"control_file": str(ControlFile(directory).path)},
         known_hosts=found.known_hosts,
         keys=list(found.keys.values()),
@@ -105,6 +111,29 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         dry_run=operation.dry_run,
     )
     return Plan(job if found.hosts else None, found.unusable)
+
+
+def _domains_away(session: Session, operation: Operation, rows: list[OperationHost]) -> dict[str, Any]:
+    """Tell the failure domains of hosts that earlier attempts left out of service."""
+    if not operation.parameters.get("one_domain_at_a_time"):
+        return {}
+    key = operation.parameters["failure_domain"]
+    hosts = hosts_at(session, [row.address for row in _away(rows)])
+    return {"domains_away": sorted({host.labels.get(key, "") for host in hosts.values()})}
+
+
+def _fleet(session: Session, operation: Operation, rows: list[OperationHost]) -> dict[str, Any]:
+    """Tell all hosts of the cluster, also those that this operation does not work on (any more), for min_healthy."""
+    if "min_healthy" not in operation.parameters:
+        return {}
+    members = session.exec(
+        select(Host.address).join(Cluster, col(Cluster.id) == Host.cluster_id).where(Cluster.name == operation.cluster)
+    )
+    return {"min_healthy_of": sorted({*members, *(row.address for row in rows)})}
+
+
+def _away(rows: list[OperationHost]) -> list[OperationHost]:
+    return [row for row in rows if row.state == OperationHostState.FAILED and row.phase in _AWAY_PHASES]
 
 
 def _left_leased(session: Session, addresses: list[str]) -> dict[str, Operation]:

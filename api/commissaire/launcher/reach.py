@@ -115,6 +115,7 @@ def _host_vars(host: Host, cluster: str, public_key: Path) -> dict[str, Any]:
         "ansible_user": host.remote_user,
         "ansible_ssh_private_key_file": str(public_key),
         "commissaire_cluster": cluster,
+        "commissaire_labels": host.labels,
     }
     if host.remote_user != "root":
         variables["ansible_become"] = True

@@ -16,6 +16,7 @@ from commissaire.records.operation import (
     OperationKind,
     OperationState,
 )
+from commissaire.records.schedule import Schedule, ScheduleOutcome
 from commissaire.records.secret import Secret
 from commissaire.records.secret_entry import ApiKey, SecretEntry
 from commissaire.records.source import Source
@@ -43,6 +44,8 @@ __all__ = [
     "OperationHostState",
     "OperationKind",
     "OperationState",
+    "Schedule",
+    "ScheduleOutcome",
     "Secret",
     "SecretEntry",
     "Source",

@@ -49,6 +49,11 @@ def json_map(
     return _bytes(session, getattr(func, gather)(rows.c.key, row), b"{}")
 
 
+def json_column(session: Session, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column of JSON as a value inside the JSON that is made here."""
+    return func.json(column, type_=Text()) if session.get_bind().dialect.name == "sqlite" else column
+
+
 def _object(make: str, fields: Mapping[str, ColumnElement[Any]]) -> ColumnElement[Any]:
     pairs = [part for name, column in fields.items() for part in (literal_column(f"'{name}'"), column)]
     return getattr(func, make)(*pairs, type_=Text())  # type: ignore[no-any-return]

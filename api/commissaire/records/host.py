@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, false
+from sqlalchemy import BigInteger, false, text
 from sqlmodel import Field, SQLModel
 
 from commissaire.clock import now
-from commissaire.records.columns import UtcDateTime
+from commissaire.records.columns import JsonObject, UtcDateTime
 
 
 class HostStatus(StrEnum):
@@ -42,6 +43,9 @@ class Host(SQLModel, table=True):
     host_key: str | None = None
     source: str = Field(default="", index=True)
     source_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    labels: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JsonObject, sa_column_kwargs={"server_default": text("'{}'")}
+    )
     os: str = ""
     os_version: str = ""
     os_family: str = ""

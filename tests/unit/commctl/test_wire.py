@@ -56,6 +56,38 @@ CALLS = [
         {"kind": "deploy", "cluster": "prod", "parameters": {"version": "7.4.1"}, "dry_run": True},
     ),
     ("operation pause 7 --reason lunch", "POST /api/v1/operations/7/pause", {"reason": "lunch"}),
+    (
+        "schedule create nightly upgrade prod --cron 3_3_*_*_* --time-zone UTC --grace-seconds 60 -p reboot=never",
+        "POST /api/v1/schedules",
+        {
+            "name": "nightly",
+            "cron": "3_3_*_*_*",
+            "time_zone": "UTC",
+            "grace_seconds": 60,
+            "enabled": True,
+            "operation": {"kind": "upgrade", "cluster": "prod", "parameters": {"reboot": "never"}, "dry_run": False},
+        },
+    ),
+    (
+        "schedule create dry restart prod --cron @ --disabled --dry-run",
+        "POST /api/v1/schedules",
+        {
+            "name": "dry",
+            "cron": "@",
+            "enabled": False,
+            "operation": {"kind": "restart", "cluster": "prod", "parameters": {}, "dry_run": True},
+        },
+    ),
+    ("schedule show nightly", "GET /api/v1/schedules/nightly", None),
+    ("schedule enable nightly", "POST /api/v1/schedules/nightly/enable", {}),
+    ("schedule disable nightly", "POST /api/v1/schedules/nightly/disable", {}),
+    ("schedule run nightly", "POST /api/v1/schedules/nightly/run", {}),
+    ("schedule delete nightly", "DELETE /api/v1/schedules/nightly", {}),
+    (
+        "host label 10.0.0.1 zone=a tier= rack-",
+        "POST /api/v1/hosts/10.0.0.1/labels",
+        {"labels": {"zone": "a", "tier": "", "rack": None}},
+    ),
     ("operation resume 7", "POST /api/v1/operations/7/resume", {}),
     ("operation retry 7", "POST /api/v1/operations/7/retry", {}),
     (
@@ -134,9 +166,16 @@ def test_a_command_makes_exactly_its_call(
 
 
 @pytest.mark.parametrize(
-    ("command", "path"), [("source list", "/api/v1/sources"), ("source get cloud", "/api/v1/sources/cloud/hosts")]
+    ("command", "path"),
+    [
+        ("source list", "/api/v1/sources"),
+        ("source get cloud", "/api/v1/sources/cloud/hosts"),
+        ("schedule list", "/api/v1/schedules"),
+    ],
 )
-def test_sources_are_shown_as_lists(commctl: Run, server: ScriptedServer, command: str, path: str) -> None:
+def test_sources_and_schedules_are_shown_as_lists(
+    commctl: Run, server: ScriptedServer, command: str, path: str
+) -> None:
     server.answer("GET", path, 200, {"items": [{"name": "one"}, {"name": "two"}]})
     result = commctl(*command.split())
     assert (result.code, result.out) == (0, "- name: one\n- name: two\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commissaire import database, requests, watcher
+from commissaire import database, requests, scheduler, watcher
 from commissaire.dispatch import embedded
 from commissaire.fleet import checks, limits, operations
 from commissaire.launcher import checks as launcher_checks
@@ -36,6 +36,7 @@ WINDOW = limits.Limits(max_unavailable=1000, max_failures=0)
         ("architecture", f"a claim lasts {checks.CLAIM.total_seconds():g} s"),
         ("architecture", f"with {launcher_checks.FORKS} forks at most"),
         ("architecture", f"overdue by more than {checks.LATE.total_seconds():g} s"),
+        ("architecture", f"is due, {scheduler.LONGEST_PAUSE_SECONDS:g} s at most"),
         ("architecture", f"for {Settings.model_fields['credential_cache_seconds'].default} s"),
         ("architecture", f"above {requests.MAX_BODY_BYTES // 1024**2} MiB"),
     ],

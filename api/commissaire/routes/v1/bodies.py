@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from commissaire.clock import rfc3339
+from commissaire.fleet.labels import LabelChanges, Labels
 from commissaire.fleet.parameters import DeployParameters, RollingParameters, UpgradeParameters
 from commissaire.fleet.sources import SourceState
 from commissaire.records import (
@@ -109,6 +110,18 @@ class HostKeyWanted(_Request):
     """PUT of a host's pinned key; null forgets it, and the next key that the host shows is pinned."""
 
     host_key: StrictStr | None
+
+
+class LabelsWanted(_Request):
+    """PUT of a host's labels."""
+
+    labels: Labels
+
+
+class LabelChangesWanted(_Request):
+    """POST of changes to a host's labels; null takes one away."""
+
+    labels: LabelChanges
 
 
 class OperationHostCounts(BaseModel):
@@ -254,6 +267,7 @@ class HostDetail(BaseModel):
     memory_kb: int
     space_bytes: int
     remote_user: str
+    labels: dict[str, str]
     source: str
     source_state: SourceState | None = Field(description="How it stands with its source; null when it has none.")
     source_seen_at: str | None = Field(description="When its source listed it last.")
@@ -278,6 +292,7 @@ class HostDetail(BaseModel):
             memory_kb=host.memory_kb,
             space_bytes=host.space_bytes,
             remote_user=host.remote_user,
+            labels=host.labels,
             source=host.source,
             source_state=source_state,
             source_seen_at=rfc3339(host.source_seen_at),

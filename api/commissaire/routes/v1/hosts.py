@@ -13,11 +13,19 @@ from commissaire.fleet.checks import request_check
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import Conflict
 from commissaire.fleet.hosts import get_host, list_hosts
+from commissaire.fleet.labels import change_labels
 from commissaire.fleet.operations import request_bootstrap
 from commissaire.fleet.sources import known_sources, state_of
 from commissaire.problems import responses
 from commissaire.records import Cluster, Host, HostStatus
-from commissaire.routes.v1.bodies import HostDetail, HostKeyWanted, HostPage, OperationShown
+from commissaire.routes.v1.bodies import (
+    HostDetail,
+    HostKeyWanted,
+    HostPage,
+    LabelChangesWanted,
+    LabelsWanted,
+    OperationShown,
+)
 from commissaire.routes.v1.operations import show
 from commissaire.services import Asker, Parts, Services
 
@@ -29,6 +37,9 @@ def list_all(
     parts: Parts,
     cluster: str | None = None,
     status: HostStatus | None = None,
+    label: Annotated[
+        list[str], Query(max_length=16, description="`key=value`, or `key` for any value; each must be there.")
+    ] = [],  # noqa: B006  FastAPI makes a copy
     after: str = "",
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> HostPage:
@@ -36,7 +47,7 @@ def list_all(
     with parts.database.read() as session:
         cluster_id = get_cluster(session, cluster).id if cluster is not None else None
         sources = known_sources(session, parts.settings.sources)
-        found = list_hosts(session, cluster_id=cluster_id, status=status, after=after, limit=limit + 1)
+        found = list_hosts(session, cluster_id=cluster_id, status=status, labels=label, after=after, limit=limit + 1)
         names: dict[int | None, str] = dict(session.exec(select(Cluster.id, Cluster.name)).all())
     shown = [HostDetail.of(host, names.get(host.cluster_id), state_of(host, sources)) for host in found[:limit]]
     return HostPage(items=shown, next=shown[-1].address if len(found) > limit else None)
@@ -55,6 +66,27 @@ def put_host_key(address: str, body: HostKeyWanted, parts: Parts) -> HostDetail:
     with parts.database.write() as session:
         host = get_host(session, check_address(address))
         host.host_key = None if body.host_key is None else check_host_key(body.host_key)
+        session.add(host)
+        return _show(session, parts, host)
+
+
+@router.put("/{address}/labels", responses=responses(400, 404))
+def put_labels(address: str, body: LabelsWanted, parts: Parts) -> HostDetail:
+    """Give a host these labels, and no others."""
+    with parts.database.write() as session:
+        host = get_host(session, check_address(address))
+        host.labels = {}
+        change_labels(host, dict(body.labels))
+        session.add(host)
+        return _show(session, parts, host)
+
+
+@router.post("/{address}/labels", responses=responses(400, 404))
+def post_labels(address: str, body: LabelChangesWanted, parts: Parts) -> HostDetail:
+    """Change some of a host's labels; null takes one away."""
+    with parts.database.write() as session:
+        host = get_host(session, check_address(address))
+        change_labels(host, body.labels)
         session.add(host)
         return _show(session, parts, host)
 

@@ -1,0 +1,51 @@
+"""Cron expressions of five fields, in a time zone, as Debian's cron reads them (crontab(5))."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, Field, StrictStr
+
+from commissaire.clock import now
+
+_FIELDS = 5
+
+
+def check_cron(expression: str) -> str:
+    """Return *expression* when it is one that comes true some time, else raise ValueError."""
+    problem = "it is no cron expression; give minute, hour, day of month, month and day of week, like 30 3 * * SAT"
+    if len(expression.split()) != _FIELDS or not expression.isascii():
+        raise ValueError(problem)
+    try:
+        next_time(expression, "UTC", now())
+    except CronSimError as error:
+        raise ValueError(f"{problem} ({str(error).lower()})") from error
+    except StopIteration as error:
+        raise ValueError("there is no such day in 50 years") from error
+    return expression
+
+
+CronExpression = Annotated[
+    StrictStr,
+    AfterValidator(check_cron),
+    Field(max_length=128, description="Minute, hour, day of month, month, day of week: `30 3 * * SAT`."),
+]
+
+
+def next_time(expression: str, time_zone: str, after: datetime) -> datetime:
+    """Return the first time after *after*, in UTC.
+
+    One that the clocks skip comes when they do; of one that they show twice the first counts, unless it is hourly.
+    """
+    return next(CronSim(expression, after.astimezone(ZoneInfo(time_zone)))).astimezone(UTC)
+
+
+def last_time(expression: str, time_zone: str, until: datetime) -> datetime:
+    """Return the last time that is not after *until*, in UTC."""
+    times = CronSim(expression, until.astimezone(ZoneInfo(time_zone)), reverse=True)
+    found = next(times).astimezone(UTC)
+    following = next_time(expression, time_zone, found)  # the way back leaves out a moment that is one itself
+    return following if following <= until else found

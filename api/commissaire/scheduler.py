@@ -1,0 +1,82 @@
+"""The scheduler: a thread that asks for the operations of schedules when they are due."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from commissaire.clock import now
+from commissaire.database import Database
+from commissaire.dispatch.dispatcher import Dispatcher
+from commissaire.fleet.schedules import due_schedules, fire, next_due
+from commissaire.records import Operation, ScheduleOutcome
+
+log = structlog.get_logger(__name__)
+LONGEST_PAUSE_SECONDS = 30.0
+"""Another server may have recorded a schedule that is due earlier."""
+
+
+class Scheduler:
+    """Several servers on a database may each have one: only one of them asks for an operation."""
+
+    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._news = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Start looking."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look again when the next schedule is due: one has changed."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._stopping = True
+        self._news.set()
+
+    def join(self, timeout_seconds: float) -> None:
+        """Wait for the end of what is under way."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+
+    def look(self) -> list[str]:
+        """Ask for what is due; return the names of the schedules that this one has dealt with."""
+        moment = now()
+        with self._database.read() as session:
+            due = due_schedules(session, moment)
+        done = []
+        for name, since in due:
+            with self._database.write() as session:
+                schedule = fire(session, name, since, moment)
+                if schedule is None:
+                    continue
+                if schedule.last_outcome == ScheduleOutcome.STARTED:
+                    self._dispatcher.enqueue(session, session.get_one(Operation, schedule.last_operation_id))
+            done.append(name)
+            say = log.info if schedule.last_outcome == ScheduleOutcome.STARTED else log.warning
+            say("schedule_due", schedule=name, outcome=schedule.last_outcome, message=schedule.last_message)
+        return done
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._news.clear()
+            pause = LONGEST_PAUSE_SECONDS
+            try:
+                self.look()
+                with self._database.read() as session:
+                    due = next_due(session)
+                if due is not None:
+                    pause = min(pause, max(0.0, (due - now()).total_seconds()))
+            except SQLAlchemyError as error:
+                log.error("schedules_failed", error=str(error))
+            except Exception:
+                log.exception("schedules_broke")
+            if not self._stopping:
+                self._news.wait(pause)
