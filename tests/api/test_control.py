@@ -97,6 +97,15 @@ def test_a_retry_works_on_the_hosts_that_came_to_no_good_end(fleet: Fleet) -> No
     assert post(fleet, f"/{operation}/retry")[0] == 409  # one at a time on a cluster
 
 
+def test_a_retry_needs_its_cluster(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    operation = fleet.restart()
+    post(fleet, f"/{operation}/cancel")
+    fleet.client.delete("/api/v0/cluster/web")
+    status, problem = post(fleet, f"/{operation}/retry")
+    assert (status, problem["detail"]) == (404, "there is no cluster web")
+
+
 def test_there_must_be_something_to_retry(fleet: Fleet) -> None:
     fleet.cluster("web")
     status, problem = post(fleet, f"/{fleet.restart()}/retry")

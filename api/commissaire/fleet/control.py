@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
+from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import Conflict
 from commissaire.fleet.operations import (
     Requester,
@@ -96,6 +97,7 @@ def request_retry(session: Session, operation: Operation, requester: Requester) 
 
     Raises:
         Conflict: it has not ended, there is no such host, or another one runs on the cluster.
+        NotFound: its cluster was deleted.
     """
     if operation.state not in TERMINAL:
         raise Conflict(f"operation {operation.id} is {operation.state}; wait for its end, or cancel it")
@@ -113,6 +115,7 @@ def request_retry(session: Session, operation: Operation, requester: Requester) 
         dry_run=operation.dry_run,
         retry_of=operation.id,
     )
+    get_cluster(session, again.cluster or "")  # it may have been deleted since
     active = claim_cluster(session, again)
     if active is not None:
         raise Conflict(f"operation {active.id} ({active.kind}) is {active.state} on cluster {again.cluster} already")
