@@ -134,6 +134,7 @@ def test_an_operation_works_on_the_hosts_selected_in_the_order_asked_for(
         ({"maintenance_windows": [{"from": "22:00", "to": "04:00", "time_zone": "Mars"}]}, "it is no time zone"),
         ({"maintenance_windows": [{"from": "22:00", "to": "04:00"}]}, "time_zone"),
         ({"blackouts": [{"from": "2026-01-01T00:00", "to": "2026-01-02T00:00"}]}, "has no offset"),
+        ({"blackouts": [{"from": "2026-01-01Z", "to": "2026-01-02Z", "reason": "{{ 7 }}"}]}, "blackouts.0.reason"),
         ({"blackouts": [{"from": "2026-01-02", "to": "2026-01-01", "time_zone": "UTC"}]}, "to is not after from"),
     ],
 )

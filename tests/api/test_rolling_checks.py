@@ -105,6 +105,11 @@ def test_only_administrators_run_code_on_hosts(
     assert answer.status_code == status
     if status == 403:
         assert "a check by a command or playbook needs administrator" in answer.json()["detail"]
+    schedule = {"name": "nightly", "cron": "0 3 * * *", "operation": {**RESTART, "parameters": {when: demands}}}
+    assert operator.post("/api/v1/schedules", json=schedule).status_code == status
+    schedule.pop("name")
+    changed = operator.put("/api/v1/schedules/nightly", json=schedule)
+    assert changed.status_code == (403 if status == 403 else 200)
 
 
 def test_a_skipped_host_is_counted_and_comes_again_with_a_retry(fleet: Fleet) -> None:

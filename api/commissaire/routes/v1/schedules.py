@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlmodel import Session
 
+from commissaire.auth.authorisation import check_administrator
 from commissaire.auth.role import Role
 from commissaire.fleet.schedules import (
     change_schedule,
@@ -34,9 +35,10 @@ def list_all(parts: Parts) -> ScheduleList:
         return ScheduleList(items=[ScheduleShown.of(schedule) for schedule in list_schedules(session)])
 
 
-@router.post("", status_code=201, openapi_extra=_OPERATOR, responses=responses(400, 404, 409))
-def create(body: ScheduleWanted, parts: Parts, asker: Asker, response: Response) -> ScheduleShown:
+@router.post("", status_code=201, openapi_extra=_OPERATOR, responses=responses(400, 403, 404, 409))
+def create(body: ScheduleWanted, request: Request, parts: Parts, asker: Asker, response: Response) -> ScheduleShown:
     """Have an operation asked for again and again."""
+    _check_requester(request, body)
     response.headers["Location"] = f"/api/v1/schedules/{body.name}"
     wanted = Schedule(name=body.name, **body.fields())
     return _write(parts, lambda session: create_schedule(session, wanted, asker))
@@ -49,9 +51,10 @@ def get(name: str, parts: Parts) -> ScheduleShown:
         return ScheduleShown.of(get_schedule(session, name))
 
 
-@router.put("/{name}", openapi_extra=_OPERATOR, responses=responses(400, 404))
-def put(name: str, body: ScheduleChanges, parts: Parts) -> ScheduleShown:
+@router.put("/{name}", openapi_extra=_OPERATOR, responses=responses(400, 403, 404))
+def put(name: str, body: ScheduleChanges, request: Request, parts: Parts) -> ScheduleShown:
     """Change a schedule."""
+    _check_requester(request, body)
 
     def change(session: Session) -> Schedule:
         schedule = get_schedule(session, name)
@@ -97,6 +100,11 @@ def run(name: str, parts: Parts, asker: Asker, response: Response) -> OperationS
         response.status_code = 201 if new else 200
         response.headers["Location"] = f"/api/v1/operations/{operation.id}"
         return show(session, operation)
+
+
+def _check_requester(request: Request, body: ScheduleChanges) -> None:
+    if body.operation.parameters.is_code:
+        check_administrator(request, "a check by a command or playbook")
 
 
 def _switched(session: Session, name: str, *, enabled: bool) -> Schedule:
