@@ -36,7 +36,15 @@ def test_an_operation_is_created_and_shown(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "given"),
-    [("upgrade", {"reboot": "never"}), ("upgrade", {}), ("deploy", {"version": "7.2.6", "reboot_timeout_seconds": 9})],
+    [
+        (
+            "upgrade",
+            {"reboot": "never", "security_only": True, "hold": ["linux-*", "?"], "snapshot": "20260101T000000Z"},
+        ),
+        ("upgrade", {"only_packages": ["g++=4:12.2.0-3~deb12u1", "curl"], "security_only": False}),
+        ("upgrade", {}),
+        ("deploy", {"version": "7.2.6", "reboot_timeout_seconds": 9}),
+    ],
 )
 def test_an_upgrade_and_a_deploy_are_created_with_their_parameters(
     fleet: Fleet, kind: str, given: dict[str, Any]
@@ -73,6 +81,14 @@ def test_the_same_operation_while_one_runs_is_the_one_that_runs(fleet: Fleet) ->
         ({**RESTART, "parameters": {"reboot": "never"}}, 400),
         ({"kind": "upgrade", "cluster": "web", "parameters": {"version": "7"}}, 400),
         ({"kind": "upgrade", "cluster": "web", "parameters": {"reboot": "sometimes"}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"security_only": "yes"}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"only_packages": "curl"}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"only_packages": ["--curl"]}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"only_packages": ["curl\n"]}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"only_packages": ["curl="]}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"hold": ["a b"]}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"snapshot": "$(reboot)"}}, 400),
+        ({"kind": "upgrade", "cluster": "web", "parameters": {"security_only": True, "only_packages": ["a=1"]}}, 400),
         ({"kind": "upgrade", "cluster": "none"}, 404),
         ({"kind": "deploy", "cluster": "web"}, 400),
         ({"kind": "deploy", "cluster": "web", "parameters": {}}, 400),

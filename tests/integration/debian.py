@@ -36,23 +36,47 @@ def build(folder: Path, version: str, extra: str = "") -> Path:
     script = tree / "DEBIAN/postinst"
     script.write_text(POSTINST.replace("VERSION", version).replace("EXTRA", extra))
     script.chmod(0o755)
-    package = folder / f"{NAME}_{version}_all.deb"
-    subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(package)], check=True, stdout=subprocess.DEVNULL
+    return _packed(tree, folder / f"{NAME}_{version}_all.deb")
+
+
+def build_plain(folder: Path, name: str, version: str, depends: str = "") -> Path:
+    """Build another package, which has nothing in it."""
+    tree = folder / f"{name}-{version}"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(
+        f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@example.org>\n"
+        f"{f'Depends: {depends}' if depends else 'Priority: optional'}\nDescription: has nothing in it\n"
     )
-    return package
+    return _packed(tree, folder / f"{name}_{version}_all.deb")
+
+
+def publish_suites(lab: Lab, suites: dict[str, list[Path]]) -> None:
+    """Let the apt of every machine know a repository a suite (its Release file says so), and no others."""
+    for host in lab.hosts:
+        sources = []
+        for suite, packages in suites.items():
+            repository = host.root / "srv" / suite
+            repository.mkdir(parents=True, exist_ok=True)
+            for package in packages:
+                (repository / package.name).write_bytes(package.read_bytes())
+            index = "\n".join(_entry(package) for package in packages)
+            (repository / "Packages").write_text(index)
+            checksum = hashlib.sha256(index.encode()).hexdigest()
+            (repository / "Release").write_text(
+                f"Origin: Test\nLabel: Test\nSuite: {suite}\nDate: Sun, 01 Nov 2026 00:00:00 UTC\n"
+                f"SHA256:\n {checksum} {len(index)} Packages\n"
+            )
+            sources.append(f"deb [trusted=yes] file:/srv/{suite} ./\n")
+        (host.root / "etc/apt/sources.list").write_text("".join(sources))
 
 
 def publish(lab: Lab, package: Path) -> None:
     """Make `package` the one in every machine's repository, and that the only one its apt knows."""
-    content = package.read_bytes()
-    control = subprocess.run(["dpkg-deb", "--field", package], check=True, capture_output=True, text=True).stdout
-    sha256 = hashlib.sha256(content).hexdigest()
-    index = f"{control}Filename: ./{package.name}\nSize: {len(content)}\nSHA256: {sha256}\n"
+    index = _entry(package)
     for host in lab.hosts:
         repository = host.root / "srv/repository"
         repository.mkdir(parents=True, exist_ok=True)
-        (repository / package.name).write_bytes(content)
+        (repository / package.name).write_bytes(package.read_bytes())
         (repository / "Packages").write_text(index)
         (host.root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/repository ./\n")
 
@@ -91,3 +115,17 @@ def most_at_once(lab: Lab) -> int:
         busy = busy | {name} if what == "begin" else busy - {name}
         most = max(most, len(busy))
     return most
+
+
+def _packed(tree: Path, package: Path) -> Path:
+    command = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(package)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return package
+
+
+def _entry(package: Path) -> str:
+    """Return what the index of a repository says of a package."""
+    content = package.read_bytes()
+    control = subprocess.run(["dpkg-deb", "--field", package], check=True, capture_output=True, text=True).stdout
+    sha256 = hashlib.sha256(content).hexdigest()
+    return f"{control}Filename: ./{package.name}\nSize: {len(content)}\nSHA256: {sha256}\n"

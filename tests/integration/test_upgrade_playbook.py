@@ -182,6 +182,74 @@ def test_a_lock_that_is_held_is_waited_for_and_a_longer_one_named(canary):
     assert debian.packages(host)["canary"] == "installed 2"
 
 
+@pytest.fixture
+def suites(lab, tmp_path) -> Lab:
+    """Three packages in version 1 everywhere; newer ones in an archive, and one in between in a security archive."""
+    for name in ("app", "library", "tool"):
+        package = debian.build_plain(tmp_path, name, "1", depends="library" if name == "app" else "")
+        for host in lab.hosts:
+            (host.root / "root" / package.name).write_bytes(package.read_bytes())
+            host.run(["dpkg", "--unpack", f"/root/{package.name}"], capture_output=True)
+    for host in lab.hosts:
+        host.run(["dpkg", "--configure", "--pending"], capture_output=True)
+        host.run(["apt-mark", "auto", "tool"], capture_output=True)
+    archive = [debian.build_plain(tmp_path, *package) for package in (("app", "3"), ("library", "2"), ("tool", "2"))]
+    security = [
+        debian.build_plain(tmp_path, "app", "2", "library, addition"),
+        debian.build_plain(tmp_path, "addition", "1"),
+    ]
+    debian.publish_suites(lab, {"stable": archive, "stable-security": security})
+    return lab
+
+
+def test_only_what_was_asked_for_is_upgraded_and_nothing_of_that_stays_on_the_host(suites):
+    before = {host.name: debian.packages(host) for host in suites.hosts}
+
+    def changed(name: str) -> dict[str, tuple[str | None, str]]:
+        after = debian.packages(suites.host(name))
+        return {each: (before[name].get(each), after[each]) for each in after if before[name].get(each) != after[each]}
+
+    secured = run_playbook(suites, "upgrade", "--limit", "h1", security_only=True)
+    assert secured.returncode == 0, secured.output
+    assert changed("h1") == {"app": ("installed 1", "installed 2"), "addition": (None, "installed 1")}
+    last = secured.last("h1")
+    assert (last["message"], last["data"]["packages_left"]) == ("2 packages changed, 3 left", 3)
+    assert (last["data"]["security_only"], last["data"]["held"]) == (True, [])
+
+    listed = run_playbook(
+        suites, "upgrade", "--limit", "h2", only_packages="app=2,tool,not-there", hold=["librar?", "zsh"]
+    )
+    assert listed.returncode == 0, listed.output
+    assert changed("h2") == {
+        "app": ("installed 1", "installed 2"),
+        "addition": (None, "installed 1"),
+        "tool": ("installed 1", "installed 2"),
+    }
+    assert listed.last("h2")["data"]["held"] == ["library"]
+    assert listed.last("h2")["data"]["packages_left"] == 2
+    said = suites.host("h2").run(["apt-mark", "showauto"], capture_output=True, text=True).stdout.split()
+    assert "tool" in said  # nobody asked for it but the list
+
+    held = run_playbook(suites, "upgrade", "--limit", "h3", hold=["app"])
+    assert held.returncode == 0, held.output
+    assert set(changed("h3")) == {"library", "tool"}
+    free = run_playbook(suites, "upgrade", "--limit", "h3")
+    assert (free.returncode, changed("h3")["app"]) == (0, ("installed 1", "installed 3")), free.output
+    assert free.last("h3")["data"]["packages_left"] == 0
+
+
+def test_what_the_apt_of_a_host_cannot_do_is_refused_before_anything_changes(suites):
+    before = debian.packages(suites.host("h1"))
+    older = run_playbook(suites, "upgrade", "--limit", "h1", only_packages=["app=0.5"])
+    assert older.returncode == 2
+    assert older.last("h1")["phase"] == "checking"
+    assert "E: Version '0.5' for 'app' was not found" in older.last("h1")["message"]
+    pinned = run_playbook(suites, "upgrade", "--limit", "h1", snapshot="20260101T000000Z")
+    assert pinned.returncode == 2
+    assert pinned.last("h1")["message"].startswith("checking: the apt of h1 can't take a snapshot, apt-get says: E: ")
+    assert debian.packages(suites.host("h1")) == before
+
+
 @contextmanager
 def holder_of_the_lock(lab: Lab, host: LabHost):
     """Hold dpkg's lock on a machine, until the end of the block or until the holder's input is closed."""

@@ -85,6 +85,19 @@ def start_upgrade(
     max_failures: MaxFailures = None,
     canary: Canary = None,
     canary_soak: CanarySoak = None,
+    security_only: Annotated[bool, typer.Option("--security-only", help="Install security updates only.")] = False,
+    package: Annotated[
+        list[str] | None,
+        typer.Option("--package", metavar="NAME[=VERSION]", help="Only this package; may be given several times."),
+    ] = None,
+    hold: Annotated[
+        list[str] | None,
+        typer.Option("--hold", metavar="NAME", help="Leave this package (* and ? match); may be given several times."),
+    ] = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option("--snapshot", metavar="ID", help="The packages of this state of the hosts' repositories."),
+    ] = None,
     parameter: Parameters = None,
     dry_run: DryRun = False,
     watch: WatchOption = False,
@@ -94,6 +107,8 @@ def start_upgrade(
     if version is not None:
         tell(f"An upgrade takes no version: {version} is ignored. A version is deployed: commctl cluster deploy start")
     parameters = _parameters(max_unavailable, max_failures, canary, canary_soak, parameter)
+    chosen = {"security_only": security_only, "only_packages": package, "hold": hold, "snapshot": snapshot}
+    parameters |= {each: value for each, value in chosen.items() if value}
     _start(ctx, name, "upgrade", parameters, dry_run, watch, output)
 
 

@@ -5,7 +5,7 @@ The bodies of requests hold these models, and the playbooks get what was given u
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,7 +17,9 @@ from pydantic import (
     StrictStr,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from commissaire.fleet.demands import Demands
 from commissaire.fleet.errors import Invalid
@@ -28,6 +30,10 @@ from commissaire.records import OperationKind
 
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}$"
 """What a deploy's version looks like: an OSTree version, checksum or ref, or a bootc image; never an option."""
+PACKAGE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}(=[A-Za-z0-9][A-Za-z0-9.+:~^_-]{0,127})?$"
+HOLD_PATTERN = r"^[A-Za-z0-9*?][A-Za-z0-9+._*?-]{0,127}$"
+SNAPSHOT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""These three as roles/upgrade has them: never an option either, nor a word of a shell."""
 
 
 def _whole(value: Any) -> Any:
@@ -171,6 +177,26 @@ class UpgradeParameters(RollingParameters):
     reboot: Literal["when_needed", "always", "never"] | None = Field(
         None, description="Whether hosts reboot after it. Default `when_needed`."
     )
+    security_only: StrictBool | None = Field(None, description="Only security updates. Default false.")
+    only_packages: list[Annotated[str, Field(strict=True, pattern=PACKAGE_PATTERN)]] | None = Field(
+        None,
+        max_length=1000,
+        description="Only these and what they need, each `name` or `name=version`. Default all.",
+    )
+    hold: list[Annotated[str, Field(strict=True, pattern=HOLD_PATTERN)]] | None = Field(
+        None, max_length=1000, description="Packages to leave as they are; `*` and `?` are wildcards. Default none."
+    )
+    snapshot: StrictStr | None = Field(
+        None,
+        pattern=SNAPSHOT_PATTERN,
+        description="The packages of this state of the repositories: an id of apt's, a releasever. Default today's.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_choose_versions(self) -> Self:
+        if self.security_only and any("=" in package for package in self.only_packages or ()):
+            raise PydanticCustomError("versions", "security_only picks the versions itself; leave out one of both")
+        return self
 
 
 class DeployParameters(RollingParameters):

@@ -102,6 +102,16 @@ CALLS = [
         "PUT /api/v0/cluster/prod/upgrade",
         {"max_unavailable": 2},
     ),
+    (
+        "cluster upgrade start --security-only --package a --package b --hold c* --snapshot 9.4 prod",
+        "POST /api/v1/operations",
+        {
+            "kind": "upgrade",
+            "cluster": "prod",
+            "parameters": {"security_only": True, "only_packages": ["a", "b"], "hold": ["c*"], "snapshot": "9.4"},
+            "dry_run": False,
+        },
+    ),
     ("cluster upgrade status prod", "GET /api/v0/cluster/prod/upgrade", None),
     ("cluster deploy start prod 7.4.1", "PUT /api/v0/cluster/prod/deploy", {"version": "7.4.1"}),
     (

@@ -12,31 +12,29 @@ import pytest
 yaml = pytest.importorskip("yaml")
 
 ROLES = Path(__file__).parents[3] / "roles"
-LISTED = """\
-S | Repository | Name | Current Version | Available Version | Arch
---+------------+------+-----------------+-------------------+-------
-v | repo-oss   | bash | 5.2-1.1         | 5.2-1.2           | x86_64
-"""
+WISHES = {
+    "nothing": ({}, []),
+    "everything": (
+        {"upgrade_only_packages": ["g++=4:12.2.0-3~deb12u1", "a-b.c_d"], "upgrade_hold": ["linux-*", "?"],
+         "upgrade_snapshot": "20260101T000000Z"},
+        [],
+    ),
+    "words": ({"upgrade_only_packages": "a, b=1,", "upgrade_hold": "c,d*", "upgrade_snapshot": 9.4}, []),
+    "options": ({"upgrade_only_packages": "-a", "upgrade_hold": ["-b"], "upgrade_snapshot": "-c"}, ["-a", "-b", "-c"]),
+    "shells": (
+        {"upgrade_only_packages": ["a;b", "a b", "$(a)", "a=", "a=b=c", "a\n"], "upgrade_hold": ["a'", "[a]"],
+         "upgrade_snapshot": "a/b"},
+        ["a;b", "a b", "$(a)", "a=", "a=b=c", "a'", "[a]", "a/b"],
+    ),
+    "long": ({"upgrade_only_packages": ["a" * 129], "upgrade_snapshot": "9" * 65}, ["a" * 129, "9" * 65]),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("printed", "code", "asked"),
-    [
-        (LISTED, 0, (0, "repo-oss   | bash | 5.2-1.1         | 5.2-1.2           | x86_64\n")),
-        ("No updates found.\n", 0, (0, "")),
-        ("", 7, (7, "")),
-        (LISTED, 106, (106, "")),
-    ],
-)
-def test_a_zypper_that_fails_does_not_count_as_one_that_has_nothing_to_upgrade(tmp_path, printed, code, asked):
-    (tmp_path / "printed").write_text(printed)
-    zypper = tmp_path / "zypper"
-    zypper.write_text(f"#!/bin/sh\ncat {tmp_path}/printed\nexit {code}\n")
-    zypper.chmod(0o755)
-    ask = yaml.safe_load((ROLES / "upgrade/vars/zypper.yml").read_text())["upgrade_ask"]
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", ask], env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == asked
+def test_what_is_no_name_of_a_package_or_a_snapshot_is_refused(tmp_path):
+    defaults = {"upgrade_only_packages": [], "upgrade_hold": [], "upgrade_snapshot": ""}
+    hosts = {name: {**defaults, **wishes} for name, (wishes, _) in WISHES.items()}
+    said = templated("upgrade_malformed", ROLES / "upgrade/vars/main.yml", hosts, tmp_path)
+    assert said == {name: malformed for name, (_, malformed) in WISHES.items()}
 
 
 NETWORKS = {
@@ -54,11 +52,17 @@ NETWORKS = {
 
 def test_only_a_network_that_says_where_its_type_learns_subnets_is_set_up(tmp_path):
     hosts = {name: {"bootstrap_network": network} for name, (network, _) in NETWORKS.items()}
-    (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-    command = [Path(sys.executable).with_name("ansible"), "all", "--one-line", "-i", tmp_path / "inventory.json"]
-    command += ["-e", f"@{ROLES}/bootstrap/vars/main.yml", "-m", "debug", "-a", "var=bootstrap_has_network"]
+    said = templated("bootstrap_has_network", ROLES / "bootstrap/vars/main.yml", hosts, tmp_path)
+    assert said == {name: wanted for name, (_, wanted) in NETWORKS.items()}
+
+
+def templated(variable: str, file: Path, hosts: dict[str, dict[str, object]], folder: Path) -> dict[str, object]:
+    """Return what a variable of a file says on each of the hosts, which have these variables."""
+    (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    command = [Path(sys.executable).with_name("ansible"), "all", "--one-line", "-i", folder / "inventory.json"]
+    command += ["-e", f"@{file}", "-m", "debug", "-a", f"var={variable}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = re.findall(r'^(\w+) \| SUCCESS .*"bootstrap_has_network": (true|false)', done.stdout, re.MULTILINE)
-    assert {name: value == "true" for name, value in said} == {name: wanted for name, (_, wanted) in NETWORKS.items()}
+    said = re.findall(r"^(\w+) \| SUCCESS => (\{.*\})$", done.stdout, re.MULTILINE)
+    return {name: json.loads(result)[variable] for name, result in said}
