@@ -61,7 +61,8 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
     answers = operation["responses"]
-    answers.pop("422", None)
+    if "application/problem+json" not in answers.get("422", {}).get("content", {}):
+        answers.pop("422", None)
     statuses = [500]
     if path != "/healthz":
         statuses.append(503)

@@ -169,4 +169,4 @@ def test_what_has_no_cluster_any_more_or_never_had_one_is_not_retried(fleet: Fle
     assert (status, problem["detail"]) == (409, f"operation {shown} is a lease_show; ask for another one")
     assert fleet.client.delete("/api/v0/cluster/web").status_code == 200
     status, problem = post(fleet, f"/{restart}/retry")
-    assert (status, problem["detail"]) == (404, "there is no cluster web any more")
+    assert (status, problem["detail"]) == (404, "there is no cluster web")
