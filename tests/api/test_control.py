@@ -106,6 +106,19 @@ def test_a_retry_needs_its_cluster(fleet: Fleet) -> None:
     assert (status, problem["detail"]) == (404, "there is no cluster web")
 
 
+def test_an_interrupted_host_that_is_held_back_is_still_interrupted_for_the_next_attempt(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1", "10.0.0.2")
+    operation = fleet.restart()
+    fleet.claim().write([checkpoint("10.0.0.1", "rebooting")])
+    with fleet.services.database.write() as session:
+        session.get_one(Operation, operation).state = OperationState.QUEUED
+    journal = fleet.claim()
+    journal.write([checkpoint(host, "waiting", "pending", "paused: lunch") for host in ("10.0.0.1", "10.0.0.2")])
+    rows = fleet.client.get(f"/api/v1/operations/{operation}/hosts").json()["items"]
+    assert [(row["state"], row["phase"]) for row in rows] == [("running", "rebooting"), ("pending", "waiting")]
+    assert journal.held_back() == "paused: lunch"
+
+
 def test_there_must_be_something_to_retry(fleet: Fleet) -> None:
     fleet.cluster("web")
     status, problem = post(fleet, f"/{fleet.restart()}/retry")

@@ -162,7 +162,11 @@ class Journal:
         host.changed = True
         state = OperationHostState(entry["state"])
         host.held_back = state == OperationHostState.PENDING and entry["phase"] != _STAGED
-        host.state, host.phase, host.message = state, entry["phase"], entry["message"]
+        host.message = entry["message"]
+        if not (
+            host.held_back and host.state == OperationHostState.RUNNING
+        ):  # else it is still interrupted
+            host.state, host.phase = state, entry["phase"]
         host.data.pop("resume_at", None)  # of an earlier attempt
         host.data.update(entry["data"])
         if state not in (OperationHostState.NOT_STARTED, OperationHostState.PENDING):
