@@ -163,9 +163,7 @@ class Journal:
         state = OperationHostState(entry["state"])
         host.held_back = state == OperationHostState.PENDING and entry["phase"] != _STAGED
         host.message = entry["message"]
-        if not (
-            host.held_back and host.state == OperationHostState.RUNNING
-        ):  # else it is still interrupted
+        if not (host.held_back and host.state == OperationHostState.RUNNING):  # else it is still interrupted
             host.state, host.phase = state, entry["phase"]
         host.data.pop("resume_at", None)  # of an earlier attempt
         host.data.update(entry["data"])

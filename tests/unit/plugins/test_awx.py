@@ -87,7 +87,9 @@ def questions_of(name):
 def test_a_survey_asks_for_variables_that_the_playbook_takes_with_their_defaults(name):
     template, questions = TEMPLATES[name], questions_of(name)
     assert "options" not in template or not (ROOT / f"roles/{name}").exists()
-    taken = (ROOT / f"playbooks/{name}.yml").read_text() + (ROOT / "roles/rolling/defaults/main.yml").read_text()
+    roles = [name, "rolling"] if template.get("rolling") else []
+    places = [f"playbooks/{name}.yml", *(f"roles/{role}/defaults/main.yml" for role in roles)]
+    taken = "".join((ROOT / place).read_text() for place in places if (ROOT / place).exists())
     variables = [question["variable"] for question in questions]
     assert len(set(variables)) == len(variables)
     for question in questions:
