@@ -18,6 +18,7 @@ ARGUMENTS = {
     "operation_id": {"type": "str", "default": ""},
     "fail_on_degraded": {"type": "bool", "default": False},
     "lease_token": {"type": "int", "default": 0},
+    "lock_timeout_seconds": {"type": "float", "default": 600},
     "reboot_command": {"type": "list", "elements": "str", "default": []},
     "phase": {"type": "str"},
 }
@@ -60,7 +61,13 @@ class ActionModule(ActionBase):
             return {"changed": not resumed, "resumed": resumed, "boot_id_before": boot_id}
         start = time.monotonic()
         if not resumed:
-            restart.order(boot_id, arguments["operation_id"], arguments["reboot_command"], arguments["lease_token"])
+            restart.order(
+                boot_id,
+                arguments["operation_id"],
+                arguments["reboot_command"],
+                arguments["lease_token"],
+                arguments["lock_timeout_seconds"],
+            )
         answer = restart.wait(boot_id, ordered=not resumed)
         state = judge(answer, arguments["fail_on_degraded"])
         return {

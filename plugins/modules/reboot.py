@@ -46,6 +46,12 @@ options:
         must be back.
     type: int
     default: 0
+  lock_timeout_seconds:
+    description:
+      - How long to wait for a package manager that changes the host (who holds a lock of dpkg, apt or rpm), before the
+        host has failed, not rebooted.
+    type: float
+    default: 600
   reboot_command:
     description:
       - The command that reboots, as a list of arguments.

@@ -9,7 +9,7 @@ import shlex
 import time
 from dataclasses import dataclass, field
 
-from ansible_collections.commissaire.fleet.plugins.plugin_utils import lease
+from ansible_collections.commissaire.fleet.plugins.plugin_utils import lease, package_locks
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.contact import (
     CONTACT_SECONDS,
     first_contact,
@@ -29,6 +29,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.ssh_port import 
 DENIED_SECONDS = 30.0  # a login may be refused while a machine still starts (nologin, homes not mounted)
 FIRST_LOGIN_SECONDS = 1.0  # into a machine whose port never fell silent
 AFTER_BOOT_SECONDS = 60  # for the play to take the lease up again on a host that came back in the last moment
+PACKAGER_POLL_SECONDS = 2.0
 MARKER = "/var/lib/commissaire/restart.json"
 
 PREAMBLE = (
@@ -119,12 +120,20 @@ class Restart:
         self.timings["observe"] = _since(start)
         return read_observation(answer)
 
-    def order(self, boot_id: str, operation_id: str, command: list[str], lease_token: int = 0) -> None:
+    def order(
+        self,
+        boot_id: str,
+        operation_id: str,
+        command: list[str],
+        lease_token: int = 0,
+        lock_timeout_seconds: float = 0,
+    ) -> None:
         """Write the marker (with an operation only) and order the reboot, in one exchange.
 
         With a `lease_token` the reboot only happens under that lease, which then lasts until the host must be back.
+        A package manager that changes the host is waited for, `lock_timeout_seconds` at most.
         """
-        script = PREAMBLE
+        script = f'{PREAMBLE}{package_locks.FIND}\n[ -z "$packager" ] || {{ echo "packager=$packager"; exit 0; }}\n'
         if lease_token:
             script += lease.guard(lease_token, int(self.timeout_seconds) + AFTER_BOOT_SECONDS)
         if operation_id:
@@ -133,7 +142,13 @@ class Restart:
         script += f"as_root {shlex.join(command)}" if command else REBOOT
         start = time.monotonic()
         try:
-            answer = self.machine.ask(script, CONTACT_SECONDS)
+            while packager := (answer := self.machine.ask(script, CONTACT_SECONDS))["packager"]:
+                if time.monotonic() - start >= lock_timeout_seconds:
+                    raise RestartError(
+                        f"is not rebooted, because {packager} changes its packages; wait for the end of that",
+                        out_of_service=False,
+                    )
+                time.sleep(PACKAGER_POLL_SECONDS)
             if answer["outcome"] == "lost":
                 raise RestartError(lease.lost(lease.read(answer)), out_of_service=False)
         except CommandError as error:

@@ -74,6 +74,17 @@ def test_a_dry_run_touches_nothing(lab):
     assert {outcome.last(host.name)["state"] for host in lab.hosts} == {"finished"}
 
 
+def test_a_host_whose_packages_are_being_changed_is_not_rebooted_before_that_has_ended(lab):
+    host = lab.hosts[0]
+    before = boots(lab)
+    work = "sleep 6; touch /root/packages-are-whole"
+    host.run(["systemd-run", "--collect", "flock", "/var/lib/dpkg/lock-frontend", "sh", "-c", work])
+    outcome = run_playbook(lab, "restart", commissaire_targets=host.name)
+    assert outcome.returncode == 0, outcome.output
+    assert host.boots()[:-1] == before[host.name]
+    assert (host.root / "root/packages-are-whole").exists()
+
+
 @pytest.mark.parametrize("window", ["0", "abc", "120%", "-1"])
 def test_a_senseless_window_is_refused_before_anything_is_touched(lab, window):
     before = boots(lab)

@@ -107,6 +107,20 @@ def test_a_hang_up_is_no_refusal_but_an_exit_status_is():
     assert not caught.value.out_of_service
 
 
+def test_a_package_manager_at_work_is_waited_for(clock):
+    machine = Paper(*[{"packager": "dpkg (process 7)"}] * 3, {})
+    Restart(machine, 60).order("old", "", [], lock_timeout_seconds=600)
+    assert len(machine.scripts) == 4
+    assert clock[0] == pytest.approx(106)
+
+
+def test_a_host_is_not_rebooted_while_a_package_manager_does_not_come_to_an_end():
+    machine = Paper({"packager": "dpkg (process 7)"})
+    with pytest.raises(RestartError, match=r"dpkg \(process 7\) changes its packages") as caught:
+        Restart(machine, 60).order("old", "", [], lock_timeout_seconds=30)
+    assert not caught.value.out_of_service
+
+
 def test_the_marker_is_written_with_an_operation_only():
     machine = Paper({})
     Restart(machine, 60).order("old", "", ["kexec", "-l now"])
