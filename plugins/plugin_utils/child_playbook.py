@@ -102,13 +102,17 @@ def run(
             ended = _wait(child, seconds, still_wanted)
         finally:
             _end(child)
-        return judge(host, child.returncode, _tail(said)) if ended else f"did not end within {seconds:g} s"
+        dry = bool(arguments.get("check"))
+        return judge(host, child.returncode, _tail(said), dry) if ended else f"did not end within {seconds:g} s"
 
 
-def judge(host: str, status: int, text: str) -> str:
-    """Return why a playbook that ended with *status* and printed *text* did not succeed on *host*; "" when it did."""
+def judge(host: str, status: int, text: str, dry: bool = False) -> str:
+    """Return why a playbook that ended with *status* and printed *text* did not succeed on *host*; "" when it did.
+
+    In a *dry* run it may skip all its tasks.
+    """
     if status == 0:
-        played = re.search(rf"^{re.escape(host)} +: ok=", text, re.MULTILINE)
+        played = re.search(rf"^{re.escape(host)} +: ok={'' if dry else '[1-9]'}", text, re.MULTILINE)
         return "" if played else f"has nothing to do on {host}: a check that looks at nothing"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told = ([line for line in lines if cause.match(line)] for cause in _CAUSES)

@@ -26,15 +26,16 @@ def survey_questions(
         kind = spec.get("type", "str")
         if name in leave_out or kind not in TYPES:
             continue
+        answer = "multiplechoice" if spec.get("choices") else TYPES[kind]
         question = {
             "variable": name,
             "question_name": name.replace("_", " ").capitalize(),
             "question_description": _plain(spec["description"]),
-            "type": "multiplechoice" if spec.get("choices") else TYPES[kind],
+            "type": answer,
+            "default": _default(spec.get("default"), answer),
             "required": name in required,
-            "default": _default(spec.get("default")),
         }
-        if question["type"] == "multiplechoice":
+        if answer == "multiplechoice":
             question["choices"] = [str(choice) for choice in spec.get("choices") or ["true", "false"]]
         questions.append(question)
     return questions
@@ -45,7 +46,10 @@ def _plain(description: str | list[str]) -> str:
     return " ".join(_MARKUP.sub(r"\1", text).split())
 
 
-def _default(value: Any) -> Any:
+def _default(value: Any, answer: str) -> Any:
+    """Return *value* as AWX wants it for this type of answer: it refuses a number for a text."""
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else value if isinstance(value, (int, float)) else str(value)
+    return value if answer in ("integer", "float") else str(value)

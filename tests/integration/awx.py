@@ -60,6 +60,9 @@ class Awx:
             return 200, row
         if path[2] == "survey_spec":
             if method == "POST":
+                wrong = [question for question in body["spec"] if not _fits(question)]
+                if wrong:
+                    return 400, {"error": f"Default value of {wrong} is of another type than its question"}
                 self.surveys[row["id"]] = body
             return 200, self.surveys.get(row["id"], {})
         linked = row.setdefault("linked", [])
@@ -67,6 +70,15 @@ class Awx:
             linked.append({"id": body["id"]})
             return 204, None
         return 200, {"count": len(linked), "results": linked, "next": None}
+
+
+def _fits(question: dict[str, Any]) -> bool:
+    """Tell whether the default is one that AWX takes for that type of question."""
+    default, kind = question["default"], question["type"]
+    if kind == "multiplechoice":
+        return default in question["choices"]
+    kinds = {"text": str, "integer": int, "float": (int, float)}
+    return default == "" or isinstance(default, kinds[kind])
 
 
 @contextmanager

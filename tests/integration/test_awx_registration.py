@@ -55,7 +55,7 @@ def test_the_templates_are_registered_with_their_surveys_and_once():
             assert template["linked"] == [{"id": awx.named("credentials")["ssh"]["id"]}]
             assert awx.surveys.get(template["id"], {"spec": []})["spec"] == questions_of(name)
             variables = json.loads(template["extra_vars"])
-            assert variables.get("operation_id") == ("awx-{{ awx_job_id }}" if wanted.get("rolling") else None)
+            assert variables.get("lease_owner") == ("AWX job {{ awx_job_id }}" if wanted.get("rolling") else None)
         before = len(awx.writes)
         done, stats = register(url, *project)
         assert (done.returncode, stats["changed"]) == (0, 0), done.stdout

@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 240  # a Java engine has to start
 INVENTORY = """\
 all:
   children:
-    cluster_web: {hosts: {node1: {}}}
+    cluster_web_1: {hosts: {node1: {}}}
     cluster_db: {hosts: {node2: {}}}
   vars:
     ansible_connection: local
@@ -50,7 +50,7 @@ def test_the_hosts_of_a_cluster_are_checked_when_an_operation_on_it_failed(tmp_p
     database.close()
     log = tmp_path / "rulebook.log"
     with serving(settings_in(tmp_path, empty)) as (url, fleet), log.open("wb") as output:
-        fleet.cluster("web", "10.0.0.1")
+        fleet.cluster("web-1", "10.0.0.1")
         environment = {
             **os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path),
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT), "COMMISSAIRE_ENDPOINT": url, "COMMISSAIRE_USERNAME": USER,
@@ -66,7 +66,7 @@ def test_the_hosts_of_a_cluster_are_checked_when_an_operation_on_it_failed(tmp_p
         )  # fmt: skip
         try:
             until(lambda: "listening to the operations of" in log.read_text(), process, log)
-            operation = fleet.restart()
+            operation = fleet.restart("web-1")
             fleet.claim().write([checkpoint("10.0.0.1", "rebooting", "failed", "no answer")])
             fleet.end(operation, OperationState.FAILED, "1 failed")
             until(lambda: "PLAY RECAP" in log.read_text(), process, log)

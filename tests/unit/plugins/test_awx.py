@@ -69,7 +69,8 @@ def test_what_is_not_asked_for_is_there():
     for name, template in TEMPLATES.items():
         prefix = f"{name}_" if template.get("rolling") else ""
         own = {option.removeprefix(prefix) for option in options_of(name)}
-        assert {*template.get("not_asked", []), *template.get("required", [])} <= own, name
+        known = own | rolling if template.get("rolling") else own
+        assert {*template.get("not_asked", []), *template.get("required", [])} <= known, name
 
 
 def questions_of(name):
@@ -79,7 +80,7 @@ def questions_of(name):
     own = survey_questions(
         options_of(name), f"{name}_" if rolling else "", template.get("not_asked", []), template.get("required", [])
     )
-    not_asked = DATA["awx_not_asked_of_rolling"]
+    not_asked = DATA["awx_not_asked_of_rolling"] + template.get("not_asked", [])
     return own + (survey_questions(options_of("rolling"), "rolling_", not_asked, []) if rolling else [])
 
 
@@ -101,5 +102,7 @@ def test_a_survey_asks_for_variables_that_the_playbook_takes_with_their_defaults
         else:
             assert "options" not in template or re.search(rf"\b{variable} \| default", taken)
             default = options_of(name)[variable].get("default", "")
-        assert question["default"] == (str(default).lower() if isinstance(default, bool) else default)
+        is_number = question["type"] in ("integer", "float")
+        told = str(default).lower() if isinstance(default, bool) else default if is_number else str(default)
+        assert question["default"] == told
     assert {question["variable"] for question in questions if question["required"]} == set(template.get("required", []))

@@ -45,6 +45,7 @@ def test_its_output_is_its_own(tmp_path):
     [
         (0, RECAP, ""),
         (0, "PLAY RECAP ****\n", "has nothing to do on h1: a check that looks at nothing"),
+        (0, "h1 : ok=0    changed=0    skipped=3", "has nothing to do on h1: a check that looks at nothing"),
         (0, "h10 : ok=1", "has nothing to do on h1: a check that looks at nothing"),
         (2, f"TASK [x]\n[ERROR]: x\nfatal: [h1]: FAILED! => no\n{RECAP}", "ended with 2: fatal: [h1]: FAILED! => no"),
         (4, "a\n\n[ERROR]: no such playbook\nb", "ended with 4: [ERROR]: no such playbook"),
@@ -53,6 +54,10 @@ def test_its_output_is_its_own(tmp_path):
 )
 def test_its_end_is_judged_by_status_and_output(status, text, why):
     assert judge("h1", status, text) == why
+
+
+def test_a_dry_run_may_skip_all():
+    assert judge("h1", 0, "h1 : ok=0    changed=0    skipped=3", dry=True) == ""
 
 
 def test_what_it_says_is_bounded():

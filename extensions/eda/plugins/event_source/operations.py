@@ -103,7 +103,10 @@ async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
     """Follow operations until cancelled. Raises ValueError for wrong arguments, Refused for wrong credentials."""
     check(args)
     timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=SILENCE_SECONDS)
-    async with aiohttp.ClientSession(headers=signed(args), timeout=timeout, read_bufsize=1 << 16) as session:
+    connector = aiohttp.TCPConnector(limit=0)  # one for each operation that is followed
+    async with aiohttp.ClientSession(
+        headers=signed(args), timeout=timeout, read_bufsize=1 << 16, connector=connector
+    ) as session:
         await Source(queue, session, args).run()
 
 
