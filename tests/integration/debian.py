@@ -22,8 +22,10 @@ EXTRA
 
 
 def build(folder: Path, version: str, extra: str = "") -> Path:
-    """Build the package: its configuring is logged, takes a second in an upgrade, lasts as long as there is
-    an /etc/canary-waits, and fails at /etc/canary-breaks."""
+    """Build the package: its configuring is logged, and takes a second in an upgrade.
+
+    It lasts for as long as there is an /etc/canary-waits, and fails where there is an /etc/canary-breaks.
+    """
     tree = folder / f"{NAME}-{version}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "etc").mkdir()

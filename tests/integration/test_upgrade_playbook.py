@@ -262,13 +262,17 @@ def holder_of_the_lock(lab: Lab, host: LabHost):
 
 @contextmanager
 def all_wait_for(lab: Lab, number: int):
-    """Let no machine end its configuring before `number` of them are in it, or three minutes after."""
+    """Let no machine end its configuring before `number` of them are in it, or three minutes after.
+
+    They stay in it for another second, in which one too many shows itself.
+    """
     marks = [host.root / "etc/canary-waits" for host in lab.hosts]
 
     def let_go() -> None:
         deadline = time.monotonic() + 180
         while sum(bool(debian.configured(host)) for host in lab.hosts) < number and time.monotonic() < deadline:
             time.sleep(0.1)
+        time.sleep(1)
         for mark in marks:
             mark.unlink()
 
@@ -276,5 +280,7 @@ def all_wait_for(lab: Lab, number: int):
         mark.touch()
     waiting = threading.Thread(target=let_go)
     waiting.start()
-    yield
-    waiting.join()
+    try:
+        yield
+    finally:
+        waiting.join()
