@@ -29,8 +29,8 @@ packages: setup
 demo: packages ## Restart a cluster of HOSTS=3 real machines, and prove it
 	PYTHONPATH=tests $(BIN)/python -m demo --hosts $(HOSTS) $(ARGS)
 
-test: packages ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: packages ## Run all tests, on all processors, but never two of one file at once
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, types, YAML and Ansible content
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
