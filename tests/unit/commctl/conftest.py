@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -76,9 +75,7 @@ def start(configuration: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         environment = {**os.environ, "PYTHONWARNINGS": "error", "TERM": "xterm", "COLUMNS": "100", "LINES": "24"}
         command = [sys.executable, "-m", "commissaire.commctl.main", *arguments]
-        process = subprocess.Popen(  # type: ignore[call-overload]
-            command, text=True, env=environment, preexec_fn=_obey_signals, **streams
-        )
+        process = subprocess.Popen(command, text=True, env=environment, **streams)  # type: ignore[call-overload]
         started.append(process)
         return process
 
@@ -86,9 +83,3 @@ def start(configuration: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]
     for process in started:
         process.kill()
         process.communicate()
-
-
-def _obey_signals() -> None:
-    """Heed the signals that whoever started the tests ignores, as nohup and xdist do."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
