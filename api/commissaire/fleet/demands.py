@@ -1,6 +1,6 @@
 """What a host must be like before and after an operation works on it, as requests say it.
 
-The playbooks read it, and what Ansible reads of strings is templates. So no string here may look like one.
+The playbooks read it, so no string here may look like a template.
 """
 
 from __future__ import annotations
@@ -9,11 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-_CONTROL = r"\x00-\x08\x0b-\x1f\x7f"
-_PLAIN = rf"^(?:(?:[^{{#{_CONTROL}]|\{{[^{{%#{_CONTROL}])(?:[^{{{_CONTROL}]|\{{[^{{%#{_CONTROL}])*)?\{{?$"
-"""Without control characters but tabs and newlines, without `{{`, `{%` and `{#`, and without a `#` at its beginning."""
+from commissaire.fleet.plain_text import PlainText
 
-Word = Annotated[StrictStr, Field(max_length=4096, pattern=_PLAIN)]
 Seconds = Annotated[StrictInt, Field(ge=0, le=86400)]
 Status = Annotated[StrictInt, Field(ge=100, le=599)]
 
@@ -39,7 +36,7 @@ class Demands(_Part):
     no_failed_units: StrictBool | None = Field(None, description="No unit may have failed.")
     disk: list[DiskDemand] | None = Field(None, max_length=100)
     no_pending_reboot: StrictBool | None = Field(None, description="The host may not wait for a reboot.")
-    command: list[Word] | None = Field(
+    command: list[PlainText] | None = Field(
         None,
         min_length=1,
         max_length=100,

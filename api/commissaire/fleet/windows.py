@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
 
+from commissaire.fleet.plain_text import PlainLine
 from commissaire.fleet.time_zone import TimeZone
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-_PLAIN = r"^([^{}#\x00-\x1f\x7f][^{}\x00-\x1f\x7f]{0,199})?$"
-"""One line that is no template: the playbooks get it."""
 TimeOfDay = Annotated[StrictStr, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Moment = Annotated[StrictStr, Field(max_length=40, description="`2026-12-24T18:00:00+01:00`; local with a time zone.")]
 
@@ -36,7 +35,7 @@ class Blackout(_Times):
     begins: Moment = Field(alias="from")
     ends: Moment = Field(alias="to")
     time_zone: TimeZone | None = None
-    reason: StrictStr = Field("", pattern=_PLAIN)
+    reason: PlainLine = ""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

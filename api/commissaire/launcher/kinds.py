@@ -14,6 +14,7 @@ from commissaire.fleet.clusters import came_up
 from commissaire.fleet.host_facts import record_facts
 from commissaire.fleet.limits import Limits
 from commissaire.fleet.networks import bootstrap_options
+from commissaire.fleet.plain_text import without_templates
 from commissaire.records import Cluster, Host, HostStatus, Network, Operation, OperationHostState, OperationKind
 
 Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
@@ -69,13 +70,13 @@ def _rolling_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
         "max_unavailable": limits.max_unavailable,
         "max_failures": limits.max_failures,
         "when_paused": "end",
-        "lease_owner": f"{operation.requested_by} by Commissaire's operation {operation.id}",
+        "lease_owner": f"{without_templates(operation.requested_by)} by Commissaire's operation {operation.id}",
         "operation_id": lease_name(operation),
     }
 
 
 def _break_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
-    return {"reason": operation.parameters["reason"], "lease_owner": operation.requested_by}
+    return {"reason": operation.parameters["reason"], "lease_owner": without_templates(operation.requested_by)}
 
 
 def _rolling_forks(operation: Operation, limits: Limits) -> int:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from commissaire.fleet.hosts import hosts_at
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve, resolve_canary
+from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.job import Job
 from commissaire.launcher.kinds import KINDS, lease_name
@@ -110,6 +111,11 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         forks=kind.forks(operation, limits),
         dry_run=operation.dry_run,
     )
+    if holds_template(job.extra_vars):
+        return Plan(None, {}, "its parameters hold a template, which Ansible would carry out on the server")
+    for address in [address for address, variables in found.hosts.items() if holds_template(variables)]:
+        del found.hosts[address]
+        found.unusable[address] = "its record holds a template, which Ansible would carry out on the server"
     return Plan(job if found.hosts else None, found.unusable)
 
 

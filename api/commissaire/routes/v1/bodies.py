@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from commissaire.clock import rfc3339
 from commissaire.fleet.labels import LabelChanges, Labels
 from commissaire.fleet.parameters import DeployParameters, RollingParameters, UpgradeParameters
+from commissaire.fleet.plain_text import PlainLine
 from commissaire.fleet.sources import SourceState
 from commissaire.records import (
     Event,
@@ -69,15 +70,7 @@ class LeaseShowWanted(_LeasesWanted):
 class LeaseBreakParameters(_Request):
     """The parameters of a break of leases."""
 
-    reason: Annotated[
-        str,
-        Field(
-            strict=True,
-            max_length=200,
-            pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
-            description="Why, in one line; hosts log it, too.",
-        ),
-    ]
+    reason: Annotated[PlainLine, Field(min_length=1, description="Why, in one line; hosts log it, too.")]
 
 
 class LeaseBreakWanted(_LeasesWanted):
