@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD, USERS, Fleet, checkpoint, settings_in
 from commissaire.app import create_app
+from commissaire.commctl.explain import explain
+from commissaire.commctl.story import fetch
 from commissaire.launcher.plan import Plan, make_plan
 from commissaire.records import Operation
 
@@ -128,6 +131,12 @@ def test_a_skipped_host_is_counted_and_comes_again_with_a_retry(fleet: Fleet) ->
     assert (shown["hosts"]["skipped"], shown["hosts"]["finished"]) == (1, 1)
     row = fleet.client.get(f"/api/v1/operations/{operation}/hosts").json()["items"][0]
     assert (row["state"], row["message"], row["finished_at"] is None) == ("skipped", "10.0.0.1 is not fit: disk", False)
+    phases = fleet.client.get(f"/api/v1/operations/{operation}/timeline").json()["hosts"][0]["phases"]
+    assert [(one["phase"], one["state"]) for one in phases] == [("waiting", "finished"), ("checking", "skipped")]
+    client: Any = SimpleNamespace(get=lambda *request: SimpleNamespace(body=fleet.client.get(*request).json()))
+    lines = list(explain(fetch(client, str(operation))))
+    assert "  2 hosts: 1 skipped, 1 finished" in lines
+    assert lines[lines.index("\nSkipped: 1 host") + 2] == "    10.0.0.1 is not fit: disk"
     assert fleet.client.get("/api/v0/host/10.0.0.1").json()["status"] == "active"
     v0 = fleet.client.get("/api/v0/cluster/web/restart").json()
     assert ([host["address"] for host in v0["restarted"]], v0["in_process"]) == (["10.0.0.2"], [])

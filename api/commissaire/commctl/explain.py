@@ -19,7 +19,7 @@ _IN_FULL = 20
 _FEW = 5
 """So many hosts are told of in full, however they fared."""
 _PACKAGES = 10
-_ORDER = ("failed", "cancelled", "running", "finished", "pending", "not_started")
+_ORDER = ("failed", "cancelled", "running", "skipped", "finished", "pending", "not_started")
 
 
 def explain(story: dict[str, Any], *, everything: bool = False) -> Iterator[str]:

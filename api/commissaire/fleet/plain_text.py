@@ -1,4 +1,4 @@
-"""Text that is no template. Ansible reads the strings that it is given as templates, and those are code on the server."""
+"""Text that is no template. Ansible reads strings that it is given as templates, and those are code on the server."""
 
 from __future__ import annotations
 

@@ -22,13 +22,14 @@ class SpanState(StrEnum):
     RUNNING = "running"  # it has not
     FINISHED = "finished"  # the host went on, or was done
     FAILED = "failed"  # the host failed in it
+    SKIPPED = "skipped"  # the host was not fit for the work, and was left out
     CANCELLED = "cancelled"  # the operation was cancelled meanwhile
     INTERRUPTED = "interrupted"  # the attempt ended without a word of the host; the next one examines it
     PENDING = "pending"  # the host was left for a later attempt
     NOT_STARTED = "not_started"  # the operation ended before the host's turn
 
 
-_CUT_SHORT = (SpanState.FAILED, SpanState.CANCELLED)
+_CUT_SHORT = (SpanState.FAILED, SpanState.SKIPPED, SpanState.CANCELLED)
 
 
 class Entry(NamedTuple):

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commissaire.fleet.timeline import Entry, Timeline, tell
-from commissaire.records import EventType
+from commissaire.fleet.timeline import Entry, SpanState, Timeline, tell
+from commissaire.records import EventType, OperationHostState
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 Told = list[tuple[str, float, float | None, str, int]]
@@ -119,6 +119,10 @@ CASES: dict[str, tuple[list[Entry], Told]] = {
         [*BEGUN, operation(7, "cancelled", 1)],
         [("waiting", 1, 7, "not_started", 1)],
     ),
+    "a host that is skipped in a phase that it did not report": (
+        [*BEGUN, host(3, "checking", "skipped")],
+        [("waiting", 1, 3, "finished", 1), ("checking", 3, 3, "skipped", 1)],
+    ),
     "no phase ends before it begins, whatever the clocks say": (
         [*BEGUN, host(0.5, "checking"), host(0.7, "done", "finished")],
         [("waiting", 1, 1, "finished", 1), ("checking", 1, 1, "finished", 1)],
@@ -130,6 +134,10 @@ CASES: dict[str, tuple[list[Entry], Told]] = {
 def test_a_hosts_phases_are_told_from_the_journal(case: str) -> None:
     entries, expected = CASES[case]
     assert told(tell(entries, ["a"])) == expected
+
+
+def test_every_state_of_a_host_can_end_a_phase() -> None:
+    assert set(OperationHostState) <= set(SpanState)
 
 
 def test_hosts_do_not_mix_and_strangers_are_left_out() -> None:
