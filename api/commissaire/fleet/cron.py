@@ -40,12 +40,16 @@ def next_time(expression: str, time_zone: str, after: datetime) -> datetime:
 
     One that the clocks skip comes when they do; of one that they show twice the first counts, unless it is hourly.
     """
-    return next(CronSim(expression, after.astimezone(ZoneInfo(time_zone)))).astimezone(UTC)
+    times = CronSim(expression, after.astimezone(ZoneInfo(time_zone)))
+    # in an hour that the clocks show for the second time it goes by their faces, and tells what was in the first
+    return next(time for time in (time.astimezone(UTC) for time in times) if time > after)
 
 
 def last_time(expression: str, time_zone: str, until: datetime) -> datetime:
     """Return the last time that is not after *until*, in UTC."""
     times = CronSim(expression, until.astimezone(ZoneInfo(time_zone)), reverse=True)
     found = next(times).astimezone(UTC)
-    following = next_time(expression, time_zone, found)  # the way back leaves out a moment that is one itself
-    return following if following <= until else found
+    # the way back leaves out a moment that is one itself, and what was an hour ago by clocks that show it once more
+    while (following := next_time(expression, time_zone, found)) <= until:
+        found = following
+    return found

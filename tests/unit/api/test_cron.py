@@ -29,6 +29,11 @@ def at(text: str) -> datetime:
         ("30 2 * * *", BERLIN, "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"),
         ("30 2 * * *", BERLIN, "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z"),
         ("30 2 * * *", BERLIN, "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
+        ("30 2 * * *", BERLIN, "2026-10-25T01:00:00Z", "2026-10-26T01:30:00Z"),
+        ("30 2 * * *", BERLIN, "2026-10-25T01:15:00.5Z", "2026-10-26T01:30:00Z"),
+        ("30 2 * * *", BERLIN, "2026-10-25T01:29:59Z", "2026-10-26T01:30:00Z"),
+        ("0,30 2,3 * * *", BERLIN, "2026-10-25T01:10:00Z", "2026-10-25T02:00:00Z"),
+        ("30 * * * *", BERLIN, "2026-10-25T01:10:00Z", "2026-10-25T01:30:00Z"),
     ],
 )
 def test_times_follow_the_clocks_of_their_zone(expression: str, zone: str, after: str, following: str) -> None:
@@ -36,16 +41,18 @@ def test_times_follow_the_clocks_of_their_zone(expression: str, zone: str, after
 
 
 @pytest.mark.parametrize(
-    ("until", "last"),
+    ("expression", "until", "last"),
     [
-        ("2026-11-21T02:30:00Z", "2026-11-21T02:30:00Z"),
-        ("2026-11-21T02:30:00.5Z", "2026-11-21T02:30:00Z"),
-        ("2026-11-21T02:29:59Z", "2026-11-20T02:30:00Z"),
-        ("2026-11-21T15:00:00Z", "2026-11-21T02:30:00Z"),
+        ("30 3 * * *", "2026-11-21T02:30:00Z", "2026-11-21T02:30:00Z"),
+        ("30 3 * * *", "2026-11-21T02:30:00.5Z", "2026-11-21T02:30:00Z"),
+        ("30 3 * * *", "2026-11-21T02:29:59Z", "2026-11-20T02:30:00Z"),
+        ("30 3 * * *", "2026-11-21T15:00:00Z", "2026-11-21T02:30:00Z"),
+        ("30 2 * * *", "2026-10-25T01:10:00Z", "2026-10-25T00:30:00Z"),
+        ("0,15,30,45 2 * * *", "2026-10-25T01:10:00Z", "2026-10-25T00:45:00Z"),
     ],
 )
-def test_the_last_of_the_times_that_passed_is_found(until: str, last: str) -> None:
-    assert last_time("30 3 * * *", BERLIN, at(until)) == at(last)
+def test_the_last_of_the_times_that_passed_is_found(expression: str, until: str, last: str) -> None:
+    assert last_time(expression, BERLIN, at(until)) == at(last)
 
 
 @pytest.mark.parametrize(
