@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from itertools import zip_longest
 from typing import Any
 
 from commissaire.fleet.errors import Invalid
 from commissaire.records import Host
+
+_WILDCARDS = frozenset("*?[")
 
 
 def select_hosts(hosts: Sequence[Host], patterns: Sequence[str]) -> list[Host]:
@@ -18,9 +21,15 @@ def select_hosts(hosts: Sequence[Host], patterns: Sequence[str]) -> list[Host]:
     Raises:
         Invalid: a pattern matches none, so it may be a mistake.
     """
+    addresses = {host.address: {host.address} for host in hosts}
+    labels: dict[str, dict[str, set[str]]] = {}
+    for host in hosts:
+        for key, value in host.labels.items():
+            labels.setdefault(key, {}).setdefault(value, set()).add(host.address)
     wanted: set[str] = set()
-    for pattern in patterns:
-        found = {host.address for host in hosts if _matches(host, pattern)}
+    for pattern in dict.fromkeys(patterns):
+        key, equals, value = pattern.partition("=")
+        found = _matching(labels.get(key, {}), value) if equals else _matching(addresses, pattern.lower())
         if not found:
             raise Invalid(f"hosts: no host of the cluster matches {pattern!r}; give addresses, or labels as KEY=VALUE")
         wanted |= found
@@ -49,11 +58,12 @@ def arrange_hosts(hosts: Sequence[Host], parameters: dict[str, Any]) -> list[Hos
     return ordered
 
 
-def _matches(host: Host, pattern: str) -> bool:
-    key, equals, value = pattern.partition("=")
-    if equals:
-        return key in host.labels and fnmatchcase(host.labels[key], value)
-    return fnmatchcase(host.address, pattern.lower())
+def _matching(named: dict[str, set[str]], pattern: str) -> set[str]:
+    """Return the addresses by those names that match *pattern*; a plain one costs no look at all the others."""
+    if not _WILDCARDS.intersection(pattern):
+        return named.get(pattern, set())
+    matches = re.compile(translate(pattern)).match
+    return {address for name, addresses in named.items() if matches(name) for address in addresses}
 
 
 def _ordered(hosts: Sequence[Host], order: str) -> list[Host]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -29,10 +30,20 @@ def names(hosts: list[Host]) -> str:
         (["zone=b", "x"], "b1 x b2"),
         (["zone=*"], "b1 a1 a2 b2 a3"),
         (["a[12]"], "a1 a2"),
+        (["zone=[!b]", "?1"], "b1 a1 a2 a3"),
+        (["a1", "a1"], "a1"),
     ],
 )
 def test_hosts_are_selected_by_address_and_label_and_keep_their_order(patterns: list[str], selected: str) -> None:
     assert names(select_hosts(HOSTS, patterns)) == selected
+
+
+def test_thousands_of_addresses_of_thousands_of_hosts_are_found_at_once() -> None:
+    many = [Host(address=f"host-{number}.example.org", labels={"zone": str(number % 3)}) for number in range(5000)]
+    begin = time.process_time()
+    assert select_hosts(many, [host.address for host in many]) == many
+    assert len(select_hosts(many, [f"host-{number}?.example.org" for number in range(100, 200)])) == 1000
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize("pattern", ["c*", "zone=c", "rack=a", "=", "zone="])
