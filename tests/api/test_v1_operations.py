@@ -62,6 +62,44 @@ def test_the_same_operation_while_one_runs_is_the_one_that_runs(fleet: Fleet) ->
     answer = fleet.client.post("/api/v1/operations", json=RESTART)
     assert (answer.status_code, answer.json()["id"]) == (200, operation)
     assert answer.headers["Location"] == f"/api/v1/operations/{operation}"
+    limited = {**RESTART, "parameters": {"max_unavailable": "50%", "max_failures": 3}}
+    assert fleet.client.post("/api/v1/operations", json=limited).json()["id"] == operation
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"hosts": ["10.0.0.1"]},
+        {"security_only": True},
+        {"hold": ["linux-*"]},
+        {"reboot": "never"},
+        {"check_after": {"no_failed_units": True}},
+    ],
+)
+def test_what_runs_is_not_the_same_when_it_does_something_else(fleet: Fleet, asked: dict[str, Any]) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    upgrade = {"kind": "upgrade", "cluster": "web"}
+    running = fleet.client.post("/api/v1/operations", json=upgrade).json()["id"]
+    answer = fleet.client.post(
+        "/api/v1/operations", json={**upgrade, "parameters": asked}, headers={"Idempotency-Key": "k"}
+    )
+    assert answer.status_code == 409
+    why = f"operation {running} (upgrade, not just what was asked for) is queued on cluster web"
+    assert answer.json()["detail"].startswith(why)
+    fleet.end(running)
+    again = fleet.client.post(
+        "/api/v1/operations", json={**upgrade, "parameters": asked}, headers={"Idempotency-Key": "k"}
+    )
+    assert again.status_code == 201
+
+
+def test_a_retry_on_some_hosts_is_not_the_same_as_all_of_it(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1", "10.0.0.2")
+    operation = fleet.restart()
+    fleet.claim().write([checkpoint("10.0.0.1", "done", "finished")])
+    fleet.end(operation)
+    assert fleet.client.post(f"/api/v1/operations/{operation}/retry").status_code == 201
+    assert fleet.client.post("/api/v1/operations", json=RESTART).status_code == 409
 
 
 @pytest.mark.parametrize(

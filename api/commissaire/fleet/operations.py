@@ -30,6 +30,8 @@ from commissaire.records import (
 BOOTSTRAP_BATCH = 200
 """Hosts that are added while a bootstrap waits for its turn join it, up to this many in one playbook."""
 
+_LIMITS = ("max_unavailable", "max_failures")
+
 BOOTSTRAP_DELAY = timedelta(seconds=0.3)
 """How long a bootstrap waits at least: hosts come several at a time, and one playbook costs less than many."""
 
@@ -141,7 +143,8 @@ def count_hosts(session: Session, operation_ids: list[int]) -> dict[int, dict[st
 def claim_cluster(session: Session, operation: Operation) -> Operation | None:
     """Make *operation* the only one on its cluster; if one like it is that already, return that one instead.
 
-    A dry run changes nothing, and needs no cluster for itself.
+    Two are alike that do the same to the same hosts, whatever their limits. A dry run changes nothing, and needs no
+    cluster for itself.
 
     Raises:
         Conflict: another one has not ended there.
@@ -158,13 +161,18 @@ def claim_cluster(session: Session, operation: Operation) -> Operation | None:
     if active is None:
         operation.exclusive_key = key
         return None
-    if active.kind == operation.kind and all(
-        active.parameters.get(name) == operation.parameters.get(name) for name in ("version", "hosts")
-    ):
+    if _what(active) == _what(operation):
         return active
+    other = ", not just what was asked for" if _name(active) == _name(operation) else ""
     raise Conflict(
-        f"operation {active.id} ({_name(active)}) is {active.state} on cluster {name}; wait for its end or cancel it"
+        f"operation {active.id} ({_name(active)}{other}) is {active.state} on cluster {name}; "
+        "wait for its end or cancel it"
     )
+
+
+def _what(operation: Operation) -> tuple[str, int | None, dict[str, Any]]:
+    told = {parameter: value for parameter, value in operation.parameters.items() if parameter not in _LIMITS}
+    return operation.kind, operation.retry_of, told
 
 
 def _name(operation: Operation) -> str:
