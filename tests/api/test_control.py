@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from api.conftest import Fleet, checkpoint
+from commissaire.fleet.idempotency import once
+from commissaire.fleet.operations import Requester
 from commissaire.records import Host, Operation, OperationState
+from commissaire.routes.v1 import operations as routes
 
 RESTART = {"kind": "restart", "cluster": "web"}
 
@@ -144,6 +148,42 @@ def test_a_key_stays_with_the_operation_that_ran_already(fleet: Fleet) -> None:
     assert post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[1]["id"] == running
     post(fleet, f"/{running}/cancel")
     assert post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[1]["id"] == running
+
+
+def test_of_two_requests_with_a_key_at_the_same_moment_the_later_gets_the_operation_as_well(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a database where two transactions write at once the later one finds the key only at its end."""
+    fleet.cluster("web", "10.0.0.1")
+    first = post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[1]["id"]
+    calls: list[str | None] = []
+
+    def overtaken(session: Session, requester: Requester, key: str | None, *rest: Any) -> tuple[Operation, bool]:
+        calls.append(key)
+        if len(calls) == 1:
+            raise IntegrityError("INSERT INTO idempotency_key", {}, Exception("duplicate key"))
+        return once(session, requester, key, *rest)
+
+    monkeypatch.setattr(routes, "once", overtaken)
+    status, again = post(fleet, "", RESTART, **{"Idempotency-Key": "k"})
+    assert (status, again["id"], calls) == (200, first, ["k", "k"])
+    calls.clear()
+    assert post(fleet, "", RESTART)[0] == 409
+
+
+def test_a_key_outlives_a_release_that_has_more_parameters(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    given: list[dict[str, Any]] = []
+
+    def listening(session: Session, requester: Requester, key: str | None, request: Any, ask: Any) -> Any:
+        given.append(request)
+        return once(session, requester, key, request, ask)
+
+    monkeypatch.setattr(routes, "once", listening)
+    first = post(fleet, "", {**RESTART, "parameters": {"max_failures": 1}}, **{"Idempotency-Key": "k"})[1]["id"]
+    turned = {"parameters": {"max_failures": 1}, "cluster": "web", "kind": "restart"}
+    assert post(fleet, "", turned, **{"Idempotency-Key": "k"})[1]["id"] == first
+    assert given == [turned, turned], "no defaults, of which a later release may have more"
 
 
 def test_a_refused_request_uses_no_key_up(fleet: Fleet) -> None:

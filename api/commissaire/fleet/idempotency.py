@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
+import orjson
 from sqlmodel import Session
 
 from commissaire.fleet.errors import Unprocessable
@@ -13,18 +15,23 @@ from commissaire.records import IdempotencyKey, Operation
 
 
 def once(
-    session: Session, requester: Requester, key: str | None, request: bytes, ask: Callable[[], tuple[Operation, bool]]
+    session: Session,
+    requester: Requester,
+    key: str | None,
+    request: dict[str, Any],
+    ask: Callable[[], tuple[Operation, bool]],
 ) -> tuple[Operation, bool]:
     """Return what *ask* returns (an operation, and whether it is new), or what it returned for this key before.
 
-    *request* is all that was asked for, as bytes that are alike for alike requests.
+    *request* is all that was given (JSON), and no defaults: a later release may have more of them.
 
     Raises:
         Unprocessable: something else was asked for with this key.
+        IntegrityError (when the transaction ends): another request with this key came first; ask once more.
     """
     if key is None:
         return ask()
-    digest = hashlib.sha256(request).hexdigest()
+    digest = hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
     earlier = session.get(IdempotencyKey, (requester.name, key))
     if earlier is not None:
         if earlier.digest != digest:

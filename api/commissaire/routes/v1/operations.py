@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from commissaire.auth.authorisation import check_administrator
@@ -100,7 +101,7 @@ def create(
         parameters = body.parameters.model_dump() if isinstance(body, LeaseBreakWanted) else {}
         return request_leases(session, body.kind, body.cluster, hosts, parameters, asker), True
 
-    return _ask_once(parts, asker, response, idempotency_key, body.model_dump_json().encode(), ask)
+    return _ask_once(parts, asker, response, idempotency_key, body.model_dump(mode="json", exclude_unset=True), ask)
 
 
 @router.get("/{operation_id}", responses=responses(404))
@@ -204,7 +205,7 @@ def retry(
         asker,
         response,
         idempotency_key,
-        f"retry {operation_id}".encode(),
+        {"retry_of": operation_id},
         lambda session: (request_retry(session, find(session, operation_id), asker), True),
     )
 
@@ -214,15 +215,23 @@ def _ask_once(
     asker: Requester,
     response: Response,
     key: str | None,
-    request: bytes,
+    request: dict[str, Any],
     ask: Callable[[Session], tuple[Operation, bool]],
 ) -> OperationShown:
-    with parts.database.write() as session:
-        operation, new = once(session, asker, key, request, lambda: ask(session))
-        parts.dispatcher.enqueue(session, operation)
-        response.status_code = 201 if new else 200
-        response.headers["Location"] = f"/api/v1/operations/{operation.id}"
-        return show(session, operation)
+    def asked() -> OperationShown:
+        with parts.database.write() as session:
+            operation, new = once(session, asker, key, request, lambda: ask(session))
+            parts.dispatcher.enqueue(session, operation)
+            response.status_code = 201 if new else 200
+            response.headers["Location"] = f"/api/v1/operations/{operation.id}"
+            return show(session, operation)
+
+    try:
+        return asked()
+    except IntegrityError:
+        if key is None:
+            raise
+        return asked()  # the same request came at the same moment: now its operation is there
 
 
 def _control(parts: Services, operation_id: int, ask: Callable[[Session, Operation], None]) -> OperationShown:
