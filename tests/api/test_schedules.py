@@ -14,6 +14,7 @@ from commissaire import scheduler
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.fleet.schedules import due_schedules, fire
 from commissaire.records import Operation, Schedule
+from commissaire.routes.v1.schedule_bodies import LEAST_GRACE_SECONDS
 from commissaire.scheduler import Scheduler
 
 DUE = datetime(2026, 11, 21, 3, 30, tzinfo=UTC)
@@ -206,6 +207,46 @@ def test_a_disabled_one_does_not_run_but_by_hand(nightly: Fleet, monkeypatch: py
     nightly.end(operation["id"])
     nightly.restart()
     assert post(nightly, "/nightly/run")[0] == 409
+
+
+def test_what_is_due_stays_due_when_nothing_of_its_times_changes(
+    nightly: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {**NIGHTLY, "operation": {**NIGHTLY["operation"], "parameters": {}}}
+    changes.pop("name")
+    assert post(nightly, "/nightly/enable")[0] == 200
+    assert nightly.client.put("/api/v1/schedules/nightly", json=changes).status_code == 200
+    assert shown(nightly)["next_run_at"] == "2026-11-21T03:30:00.000000Z"
+    assert look(nightly, monkeypatch, DUE) == ["nightly"]
+    set_due(nightly, DUE)
+    assert nightly.client.put("/api/v1/schedules/nightly", json={**changes, "time_zone": "UTC"}).status_code == 200
+    assert look(nightly, monkeypatch, DUE) == []
+
+
+def test_a_change_that_does_not_say_so_enables_nothing(nightly: Fleet) -> None:
+    post(nightly, "/nightly/disable")
+    changes = {"cron": "0 4 * * *", "operation": NIGHTLY["operation"]}
+    changed = nightly.client.put("/api/v1/schedules/nightly", json=changes).json()
+    assert (changed["enabled"], changed["next_run_at"]) == (False, None)
+    changed = nightly.client.put("/api/v1/schedules/nightly", json={**changes, "enabled": True}).json()
+    assert (changed["enabled"], changed["next_run_at"] is None) == (True, False)
+    assert nightly.client.put("/api/v1/schedules/nightly", json=changes).json()["enabled"] is True
+
+
+def test_one_that_nothing_can_be_done_with_does_not_keep_the_others(
+    nightly: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(nightly, "", {**NIGHTLY, "name": "broken"})
+    with nightly.services.database.write() as session:
+        session.get_one(Schedule, "broken").next_run_at = DUE
+        session.get_one(Schedule, "broken").cron = "no cron"
+    assert look(nightly, monkeypatch, DUE) == ["nightly"]
+    with nightly.services.database.read() as session:
+        assert due_schedules(session, DUE) == [("broken", DUE)]
+
+
+def test_no_server_sleeps_longer_than_any_schedules_grace() -> None:
+    assert scheduler.LONGEST_PAUSE_SECONDS < LEAST_GRACE_SECONDS
 
 
 def test_the_thread_asks_by_itself_and_when_it_is_woken(nightly: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,27 +46,29 @@ def create_schedule(session: Session, schedule: Schedule, requester: Requester) 
         raise Conflict(f"there is a schedule {schedule.name} already; change that one, or choose another name")
     _check_operation(session, schedule)
     schedule.created_by = requester.name
-    switch(session, schedule, enabled=schedule.enabled)
+    _set_next(session, schedule)
     return schedule
 
 
 def change_schedule(session: Session, schedule: Schedule, wanted: dict[str, Any]) -> None:
-    """Change fields of a schedule.
+    """Change fields of a schedule. What is due already stays so, unless its times change.
 
     Raises:
         NotFound, Invalid: its operation could not be asked for.
     """
+    before = _times(schedule)
     for name, value in wanted.items():
         setattr(schedule, name, value)
     _check_operation(session, schedule)
-    switch(session, schedule, enabled=schedule.enabled)
+    if _times(schedule) != before:
+        _set_next(session, schedule)
 
 
 def switch(session: Session, schedule: Schedule, *, enabled: bool) -> None:
-    """Let a schedule run at its next time, or at none."""
-    schedule.enabled = enabled
-    schedule.next_run_at = next_time(schedule.cron, schedule.time_zone, now()) if enabled else None
-    session.add(schedule)
+    """Let a schedule run at its next time, or at none. One that does so already keeps the time when it is due."""
+    if schedule.enabled != enabled:
+        schedule.enabled = enabled
+        _set_next(session, schedule)
 
 
 def run_now(session: Session, schedule: Schedule, requester: Requester) -> tuple[Operation, bool]:
@@ -123,6 +125,15 @@ def fire(session: Session, name: str, since: datetime, moment: datetime) -> Sche
         why = f"operation {operation.id}, the same, is {operation.state} on cluster {operation.cluster} already"
         _note(session, schedule, time, ScheduleOutcome.SKIPPED, why)
     return schedule
+
+
+def _times(schedule: Schedule) -> tuple[str, str, bool]:
+    return schedule.cron, schedule.time_zone, schedule.enabled
+
+
+def _set_next(session: Session, schedule: Schedule) -> None:
+    schedule.next_run_at = next_time(schedule.cron, schedule.time_zone, now()) if schedule.enabled else None
+    session.add(schedule)
 
 
 def _check_operation(session: Session, schedule: Schedule) -> None:

@@ -13,6 +13,9 @@ from commissaire.fleet.time_zone import TimeZone
 from commissaire.records import OperationKind, Schedule, ScheduleOutcome
 from commissaire.routes.v1.bodies import RollingWanted
 
+LEAST_GRACE_SECONDS = 10
+"""Servers may sleep for some seconds before they see what another one has recorded."""
+
 
 class ScheduleChanges(BaseModel):
     """PUT of a schedule."""
@@ -21,16 +24,16 @@ class ScheduleChanges(BaseModel):
 
     cron: CronExpression
     time_zone: TimeZone = "UTC"
-    enabled: StrictBool = True
-    grace_seconds: Annotated[WholeNumber, Field(ge=10, le=86400)] = Field(
+    enabled: StrictBool | None = Field(default=None, description="Default as it is; a new one is enabled.")
+    grace_seconds: Annotated[WholeNumber, Field(ge=LEAST_GRACE_SECONDS, le=86400)] = Field(
         default=300, description="How late it may still run, when no server was there in time."
     )
     operation: Annotated[RollingWanted, Field(discriminator="kind")]
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of the record."""
+        """Return the fields of the record that are given."""
         return {
-            **self.model_dump(include={"cron", "time_zone", "enabled", "grace_seconds"}),
+            **self.model_dump(include={"cron", "time_zone", "enabled", "grace_seconds"}, exclude_none=True),
             "kind": self.operation.kind,
             "cluster": self.operation.cluster,
             "parameters": self.operation.parameters.model_dump(mode="json", exclude_none=True),
