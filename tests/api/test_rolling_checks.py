@@ -115,6 +115,22 @@ def test_only_administrators_run_code_on_hosts(
     assert changed.status_code == (403 if status == 403 else 200)
 
 
+def test_only_administrators_let_a_schedule_run_code_on_hosts(operator: TestClient) -> None:
+    code = {**RESTART, "parameters": {"check_after": {"command": ["true"]}}}
+    schedule = {"name": "nightly", "cron": "0 3 * * *", "enabled": False, "operation": code}
+    operator.auth = ("administrator", PASSWORD)
+    assert operator.post("/api/v1/schedules", json=schedule).status_code == 201
+    operator.auth = ("operator", PASSWORD)
+    for verb in ("enable", "run"):
+        refused = operator.post(f"/api/v1/schedules/nightly/{verb}")
+        assert (refused.status_code, "needs administrator" in refused.json()["detail"]) == (403, True)
+    assert operator.get("/api/v1/schedules/nightly").json()["enabled"] is False
+    assert operator.post("/api/v1/schedules/nightly/disable").status_code == 200
+    operator.auth = ("administrator", PASSWORD)
+    assert operator.post("/api/v1/schedules/nightly/enable").status_code == 200
+    assert operator.post("/api/v1/schedules/nightly/run").status_code == 201
+
+
 def test_a_skipped_host_is_counted_and_comes_again_with_a_retry(fleet: Fleet) -> None:
     fleet.cluster("web", "10.0.0.1", "10.0.0.2")
     operation = fleet.restart()

@@ -221,6 +221,11 @@ _MODELS: dict[str, type[RollingParameters]] = {
 }
 
 
+def runs_code(kind: OperationKind, recorded: dict[str, Any]) -> bool:
+    """Return whether an operation with these parameters, as they are recorded, is for administrators to ask for."""
+    return _MODELS[kind].model_validate(recorded).is_code
+
+
 def check_parameters(kind: OperationKind, given: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a rolling operation as they are recorded.
 

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from commissaire.auth.authorisation import check_administrator
 from commissaire.auth.role import Role
+from commissaire.fleet.parameters import runs_code
 from commissaire.fleet.schedules import (
     change_schedule,
     create_schedule,
@@ -18,7 +19,7 @@ from commissaire.fleet.schedules import (
     switch,
 )
 from commissaire.problems import responses
-from commissaire.records import Schedule
+from commissaire.records import OperationKind, Schedule
 from commissaire.routes.v1.bodies import OperationShown
 from commissaire.routes.v1.operations import show
 from commissaire.routes.v1.schedule_bodies import ScheduleChanges, ScheduleList, ScheduleShown, ScheduleWanted
@@ -26,6 +27,7 @@ from commissaire.services import Asker, Parts, Services
 
 router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
 _OPERATOR = {"x-role": Role.OPERATOR}
+_CODE = "a check by a command or playbook"
 
 
 @router.get("")
@@ -71,16 +73,16 @@ def delete(name: str, parts: Parts) -> None:
         session.delete(get_schedule(session, name))
 
 
-@router.post("/{name}/enable", openapi_extra=_OPERATOR, responses=responses(404))
-def enable(name: str, parts: Parts) -> ScheduleShown:
+@router.post("/{name}/enable", openapi_extra=_OPERATOR, responses=responses(403, 404))
+def enable(name: str, request: Request, parts: Parts) -> ScheduleShown:
     """Let a schedule run at its next time."""
-    return _write(parts, lambda session: _switched(session, name, enabled=True))
+    return _write(parts, lambda session: _switched(session, _runnable(session, name, request), enabled=True))
 
 
 @router.post("/{name}/disable", openapi_extra=_OPERATOR, responses=responses(404))
 def disable(name: str, parts: Parts) -> ScheduleShown:
     """Keep a schedule, and let it not run. An operation that it has asked for goes on."""
-    return _write(parts, lambda session: _switched(session, name, enabled=False))
+    return _write(parts, lambda session: _switched(session, get_schedule(session, name), enabled=False))
 
 
 @router.post(
@@ -89,13 +91,13 @@ def disable(name: str, parts: Parts) -> ScheduleShown:
     openapi_extra=_OPERATOR,
     responses={
         200: {"description": "The same is running already", "model": OperationShown},
-        **responses(400, 404, 409),
+        **responses(400, 403, 404, 409),
     },
 )
-def run(name: str, parts: Parts, asker: Asker, response: Response) -> OperationShown:
+def run(name: str, request: Request, parts: Parts, asker: Asker, response: Response) -> OperationShown:
     """Ask for a schedule's operation now. Its next time stays as it is."""
     with parts.database.write() as session:
-        operation, new = run_now(session, get_schedule(session, name), asker)
+        operation, new = run_now(session, _runnable(session, name, request), asker)
         parts.dispatcher.enqueue(session, operation)
         response.status_code = 201 if new else 200
         response.headers["Location"] = f"/api/v1/operations/{operation.id}"
@@ -104,11 +106,17 @@ def run(name: str, parts: Parts, asker: Asker, response: Response) -> OperationS
 
 def _check_requester(request: Request, body: ScheduleChanges) -> None:
     if body.operation.parameters.is_code:
-        check_administrator(request, "a check by a command or playbook")
+        check_administrator(request, _CODE)
 
 
-def _switched(session: Session, name: str, *, enabled: bool) -> Schedule:
+def _runnable(session: Session, name: str, request: Request) -> Schedule:
     schedule = get_schedule(session, name)
+    if runs_code(OperationKind(schedule.kind), schedule.parameters):
+        check_administrator(request, _CODE)
+    return schedule
+
+
+def _switched(session: Session, schedule: Schedule, *, enabled: bool) -> Schedule:
     switch(session, schedule, enabled=enabled)
     return schedule
 
