@@ -110,6 +110,35 @@ def test_a_retry_needs_its_cluster(fleet: Fleet) -> None:
     assert (status, problem["detail"]) == (404, "there is no cluster web")
 
 
+def test_a_retry_leaves_alone_who_left_the_cluster_or_is_being_bootstrapped(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1", "10.0.0.2", "10.0.0.3")
+    fleet.cluster("db")
+    operation = fleet.restart()
+    fleet.end(operation, OperationState.FAILED)
+    fleet.client.delete("/api/v0/cluster/web/hosts/10.0.0.1")
+    assert fleet.client.put("/api/v0/cluster/db/hosts/10.0.0.1").status_code == 200
+    fleet.set("10.0.0.2", status="bootstrapping")
+    again = post(fleet, f"/{operation}/retry")[1]["id"]
+    rows = fleet.client.get(f"/api/v1/operations/{again}/hosts").json()["items"]
+    assert [(row["address"], row["state"]) for row in rows] == [("10.0.0.2", "not_started"), ("10.0.0.3", "pending")]
+    first = fleet.client.get(f"/api/v1/operations/{again}/events").json()["items"][0]
+    assert first["message"] == "restart asked for by admin: 10.0.0.1 left the cluster since"
+    fleet.end(again)
+    for address in ("10.0.0.2", "10.0.0.3"):
+        fleet.client.delete(f"/api/v0/cluster/web/hosts/{address}")
+    status, problem = post(fleet, f"/{again}/retry")
+    assert (status, "left cluster web since; there is nothing to retry" in problem["detail"]) == (409, True)
+
+
+def test_a_retry_is_refused_when_too_few_hosts_are_left_to_stay_in_service(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1", "10.0.0.2")
+    operation = post(fleet, "", {**RESTART, "parameters": {"min_healthy": 2}})[1]["id"]
+    fleet.end(operation, OperationState.FAILED)
+    fleet.client.delete("/api/v0/cluster/web/hosts/10.0.0.1")
+    status, problem = post(fleet, f"/{operation}/retry")
+    assert (status, "the cluster has only 1 hosts" in problem["detail"]) == (400, True)
+
+
 def test_an_interrupted_host_that_is_held_back_is_still_interrupted_for_the_next_attempt(fleet: Fleet) -> None:
     fleet.cluster("web", "10.0.0.1", "10.0.0.2")
     operation = fleet.restart()

@@ -16,6 +16,7 @@ from commissaire.fleet.operations import (
     record_operation,
     settle,
 )
+from commissaire.fleet.rolling import members_for, row_of
 from commissaire.records import (
     TERMINAL,
     Halt,
@@ -31,6 +32,8 @@ _RETRIED = (
     OperationHostState.NOT_STARTED,
     OperationHostState.CANCELLED,
 )
+_TOLD = 20
+"""So many addresses are told in a message."""
 
 
 def request_cancel(session: Session, operation: Operation, requester: Requester) -> None:
@@ -95,8 +98,11 @@ def request_resume(session: Session, operation: Operation, requester: Requester)
 def request_retry(session: Session, operation: Operation, requester: Requester) -> Operation:
     """Record a new operation like *operation*, on those of its hosts that it did not bring to a good end.
 
+    Who has left the cluster since is left out, and the journal says so.
+
     Raises:
         Conflict: it has not ended, there is no such host, or another one runs on the cluster.
+        Invalid: the cluster has fewer hosts now than it must leave in service.
         NotFound: its cluster was deleted.
     """
     if operation.state not in TERMINAL:
@@ -115,13 +121,23 @@ def request_retry(session: Session, operation: Operation, requester: Requester) 
         dry_run=operation.dry_run,
         retry_of=operation.id,
     )
-    get_cluster(session, again.cluster or "")  # it may have been deleted since
+    cluster = get_cluster(session, again.cluster or "")  # it may have been deleted since
     active = claim_cluster(session, again)
     if active is not None:
         raise Conflict(f"operation {active.id} ({active.kind}) is {active.state} on cluster {again.cluster} already")
-    record_operation(session, again, requester)
-    add_hosts(session, again, [{"address": row.address} for row in left])
+    members = {host.address: host for host in members_for(session, cluster, again)}
+    gone = [row.address for row in left if row.address not in members]
+    if len(gone) == len(left):
+        raise Conflict(f"{_few(gone)} left cluster {cluster.name} since; there is nothing to retry")
+    record_operation(session, again, requester, f"{_few(gone)} left the cluster since" if gone else "")
+    kind = OperationKind(again.kind)
+    add_hosts(session, again, [row_of(kind, members[row.address]) for row in left if row.address in members])
     return again
+
+
+def _few(addresses: list[str]) -> str:
+    more = f" and {len(addresses) - _TOLD} more" if len(addresses) > _TOLD else ""
+    return f"{', '.join(addresses[:_TOLD])}{more}"
 
 
 def _check_open(operation: Operation) -> None:

@@ -209,12 +209,12 @@ def add_event(session: Session, operation: Operation, message: str) -> None:
     )
 
 
-def record_operation(session: Session, operation: Operation, requester: Requester) -> None:
-    """Record a new operation, and in its journal that *requester* asked for it."""
+def record_operation(session: Session, operation: Operation, requester: Requester, note: str = "") -> None:
+    """Record a new operation, and in its journal that *requester* asked for it, with what is to be noted of that."""
     operation.requested_by, operation.request_id = requester.name, requester.request_id
     session.add(operation)
     session.flush()
-    add_event(session, operation, f"{operation.kind} asked for by {requester.name}")
+    add_event(session, operation, f"{operation.kind} asked for by {requester.name}{f': {note}' if note else ''}")
 
 
 def add_hosts(session: Session, operation: Operation, rows: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -42,20 +43,31 @@ def request_rolling(
     active = claim_cluster(session, operation)
     if active is not None:
         return active, False
-    members = session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))).all()
-    least = operation.parameters.get("min_healthy", 0)
-    if isinstance(least, int) and least > len(members):
-        raise Invalid(f"min_healthy is {least}, but the cluster has only {len(members)} hosts; give a percentage")
+    members = members_for(session, cluster, operation)
     chosen = select_hosts(members, operation.parameters.get("hosts", []))
     hosts = arrange_hosts(chosen, operation.parameters)
     record_operation(session, operation, requester)
-    add_hosts(session, operation, [_row(kind, host) for host in hosts])
+    add_hosts(session, operation, [row_of(kind, host) for host in hosts])
     if not hosts:
         settle(session, operation, OperationState.FINISHED, "the cluster has no hosts")
     return operation, True
 
 
-def _row(kind: OperationKind, host: Host) -> dict[str, Any]:
+def members_for(session: Session, cluster: Cluster, operation: Operation) -> Sequence[Host]:
+    """Return the hosts of *cluster*, when there are as many as *operation* must leave in service.
+
+    Raises:
+        Invalid: there are not.
+    """
+    members = session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))).all()
+    least = operation.parameters.get("min_healthy", 0)
+    if isinstance(least, int) and least > len(members):
+        raise Invalid(f"min_healthy is {least}, but the cluster has only {len(members)} hosts; give a percentage")
+    return members
+
+
+def row_of(kind: OperationKind, host: Host) -> dict[str, Any]:
+    """Return how *host* begins in an operation: to be worked on, unless it is just being bootstrapped."""
     if host.status in (HostStatus.INVESTIGATING, HostStatus.BOOTSTRAPPING):
         state, message = OperationHostState.NOT_STARTED, f"the host is {host.status}; {kind} it when that is done"
         return {"address": host.address, "state": state, "message": message}

@@ -193,7 +193,7 @@ def resume(operation_id: int, parts: Parts, asker: Asker) -> OperationShown:
     openapi_extra={"x-role": Role.OPERATOR},
     responses={
         200: {"description": "It was asked for with this key", "model": OperationShown},
-        **responses(404, 409, 422),
+        **responses(400, 404, 409, 422),
     },
 )
 def retry(
