@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+_UNTOUCHED = "nothing was changed on it"
+_SET_UP_IN_PART = "it may be set up in part; bootstrap it again"
+_NOT_LOOKED_AT = "nobody has looked whether it is fit since it was changed"
 _LEFT = {
-    "upgrading": "its packages may be half upgraded; the next upgrade repairs that first",
+    "": _UNTOUCHED,
+    "waiting": _UNTOUCHED,
+    "checking": _UNTOUCHED,
+    "connecting": _UNTOUCHED,
+    "investigating": _UNTOUCHED,
+    "python": _SET_UP_IN_PART,
+    "user": _SET_UP_IN_PART,
+    "facts": _SET_UP_IN_PART,
+    "network": _SET_UP_IN_PART,
+    "marker": _SET_UP_IN_PART,
     "staging": "what was fetched to it lies there, and is not booted",
-    "rolling_back": "it may run what was deployed, or what it ran before",
+    "upgrading": "its packages may be half upgraded; the next upgrade repairs that first",
     "deploying": "the new deployment may be there, and is booted at the next restart then",
     "rebooting": "it may be restarting",
-    "verifying": "nobody has looked whether it is fit since it was changed",
+    "verifying": _NOT_LOOKED_AT,
+    "soaking": "it was changed, and fit; nobody has looked whether it stayed so",
+    "rolling_back": "it may run what was deployed, or what it ran before",
+    "rolled_back": "it runs what it ran before",
 }
 
 
 def cut_short(phase: str) -> str:
     """Say how a host is left that was in *phase* when its operation was cancelled."""
-    return f"cancelled while {phase or 'waiting'}: {_LEFT.get(phase, 'nothing was changed on it')}"
+    left = _LEFT.get(phase, "nobody knows what was changed on it; look at it")
+    return f"cancelled while {phase or 'waiting'}: {left}"
