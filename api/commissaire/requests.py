@@ -23,6 +23,8 @@ from commissaire.records import AuditEntry
 
 log = structlog.get_logger(__name__)
 MAX_BODY_BYTES = 4 * 1024 * 1024
+AUDIT_DETAIL = "audit_detail"
+"""In a request's state: what its audit entry tells besides method and path."""
 _METHODS = (*READING, "PUT", "POST", "DELETE", "PATCH")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -81,7 +83,10 @@ class RequestRecorder:
         ):  # the log has strangers; they must not fill a table
             return
         role, request_id = scope["state"].get("role") or "", scope["state"]["request_id"]
-        entry = AuditEntry(who=who, role=role, what=what, client=client, outcome=status, request_id=request_id)
+        detail = scope["state"].get(AUDIT_DETAIL, "")[:1000]
+        entry = AuditEntry(
+            who=who, role=role, what=what, detail=detail, client=client, outcome=status, request_id=request_id
+        )
         try:
             await run_in_threadpool(self._audit, entry)
         except SQLAlchemyError as error:

@@ -55,3 +55,18 @@ def test_a_break_is_on_record_with_its_reason(fleet: Fleet) -> None:
     with fleet.services.database.read() as session:
         record = session.get_one(Operation, operation["id"])
     assert (record.requested_by, record.parameters) == ("admin", BREAK["parameters"])
+    first = fleet.client.get(f"/api/v1/operations/{record.id}/events").json()["items"][0]
+    assert first["message"] == "lease_break asked for by admin: on 10.0.0.1; its controller is gone"
+    entry = fleet.client.get("/api/v1/audit").json()["items"][0]
+    assert entry["what"] == "POST /api/v1/operations"
+    assert entry["detail"] == "lease_break on cluster web; its controller is gone"
+
+
+def test_the_audit_trail_tells_which_hosts_and_what_was_refused(fleet: Fleet) -> None:
+    ask(fleet, {**BREAK, "hosts": ["10.0.0.1", "10.0.0.2"]})
+    ask(fleet, {"kind": "restart", "cluster": "web", "dry_run": True})
+    entries = fleet.client.get("/api/v1/audit").json()["items"]
+    assert [(entry["detail"], entry["outcome"]) for entry in entries] == [
+        ("restart on cluster web (dry run)", 404),
+        ("lease_break on 10.0.0.1, 10.0.0.2; its controller is gone", 404),
+    ]

@@ -18,6 +18,15 @@ _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
 _HOST_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})( .*)?", re.ASCII)
 
 
+_TOLD = 20
+
+
+def tell_few(addresses: list[str]) -> str:
+    """Return *addresses* for a message; many are only counted."""
+    more = f" and {len(addresses) - _TOLD} more" if len(addresses) > _TOLD else ""
+    return f"{', '.join(addresses[:_TOLD])}{more}"
+
+
 def check_name(name: str) -> str:
     """Return *name* when a record can be called that.
 

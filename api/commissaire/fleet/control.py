@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
+from commissaire.fleet.addresses import tell_few
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import Conflict
 from commissaire.fleet.operations import (
@@ -32,8 +33,6 @@ _RETRIED = (
     OperationHostState.NOT_STARTED,
     OperationHostState.CANCELLED,
 )
-_TOLD = 20
-"""So many addresses are told in a message."""
 
 
 def request_cancel(session: Session, operation: Operation, requester: Requester) -> None:
@@ -128,16 +127,11 @@ def request_retry(session: Session, operation: Operation, requester: Requester) 
     members = {host.address: host for host in members_for(session, cluster, again)}
     gone = [row.address for row in left if row.address not in members]
     if len(gone) == len(left):
-        raise Conflict(f"{_few(gone)} left cluster {cluster.name} since; there is nothing to retry")
-    record_operation(session, again, requester, f"{_few(gone)} left the cluster since" if gone else "")
+        raise Conflict(f"{tell_few(gone)} left cluster {cluster.name} since; there is nothing to retry")
+    record_operation(session, again, requester, f"{tell_few(gone)} left the cluster since" if gone else "")
     kind = OperationKind(again.kind)
     add_hosts(session, again, [row_of(kind, members[row.address]) for row in left if row.address in members])
     return again
-
-
-def _few(addresses: list[str]) -> str:
-    more = f" and {len(addresses) - _TOLD} more" if len(addresses) > _TOLD else ""
-    return f"{', '.join(addresses[:_TOLD])}{more}"
 
 
 def _check_open(operation: Operation) -> None:

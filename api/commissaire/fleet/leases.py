@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from commissaire.fleet.addresses import tell_few
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import Invalid, NotFound
 from commissaire.fleet.hosts import hosts_at
@@ -37,6 +38,7 @@ def request_leases(
     missing = set(addresses) - hosts_at(session, addresses).keys()
     if missing:
         raise NotFound(f"there is no host {', '.join(sorted(missing))}")
-    record_operation(session, operation, requester)
+    why = f"; {parameters['reason']}" if "reason" in parameters else ""
+    record_operation(session, operation, requester, f"on {tell_few(addresses) or 'no hosts'}{why}")
     add_hosts(session, operation, [{"address": address} for address in addresses])
     return operation

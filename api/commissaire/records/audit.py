@@ -11,7 +11,7 @@ from commissaire.records.columns import UtcDateTime
 
 
 class AuditEntry(SQLModel, table=True):
-    """One request that changed something, or read a secret."""
+    """One request that changed something, or read a secret. `detail` is what `what`, method and path, does not say."""
 
     __tablename__ = "audit_entry"
 
@@ -20,6 +20,7 @@ class AuditEntry(SQLModel, table=True):
     who: str = ""
     role: str = ""
     what: str = ""
+    detail: str = ""
     client: str = ""
     outcome: int = 0
     request_id: str = ""

@@ -57,7 +57,7 @@ def test_hosts_and_secrets_of_the_first_release_are_still_there(tmp_path: Path) 
     assert [host.address for host in hosts if host.bootstrapped] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
     assert {(host.check_failures, host.next_check_at, host.source_seen_at) for host in hosts} == {(0, None, None)}
     assert (secret.backend, secret.key_id, secret.wrapped_key, secret.sealed) == ("embedded", "a key", b"\1", b"\2")
-    assert (entry.who, entry.role) == ("admin", "")
+    assert (entry.who, entry.role, entry.detail) == ("admin", "", "")
 
 
 def _migrate(database: Database, revision: str) -> None:

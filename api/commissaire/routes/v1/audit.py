@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlmodel import col, select
 
 from commissaire.auth.role import Role
@@ -26,6 +26,7 @@ class AuditShown(BaseModel):
     who: str
     role: str
     what: str
+    detail: str = Field(description="What was asked for, where `what` does not say it.")
     client: str
     outcome: int
     request_id: str

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from commissaire.auth.authorisation import check_administrator
 from commissaire.auth.role import Role
-from commissaire.fleet.addresses import check_address
+from commissaire.fleet.addresses import check_address, tell_few
 from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.control import request_cancel, request_halt, request_resume, request_retry
 from commissaire.fleet.idempotency import once
@@ -20,6 +20,7 @@ from commissaire.fleet.operations import Requester, count_hosts, get_operation, 
 from commissaire.fleet.rolling import request_rolling
 from commissaire.problems import responses
 from commissaire.records import Event, EventType, Halt, Operation, OperationKind, OperationState
+from commissaire.requests import AUDIT_DETAIL
 from commissaire.routes.v1.bodies import (
     CancelWanted,
     EventPage,
@@ -89,6 +90,7 @@ def create(
     idempotency_key: Key = None,
 ) -> OperationShown:
     """Ask for an operation. While the same rolling one runs on the cluster, that one is returned."""
+    setattr(request.state, AUDIT_DETAIL, _told(body))
     if isinstance(body, RollingWanted) and body.parameters.is_code:
         check_administrator(request, "a check by a command or playbook")
 
@@ -208,6 +210,13 @@ def retry(
         {"retry_of": operation_id},
         lambda session: (request_retry(session, find(session, operation_id), asker), True),
     )
+
+
+def _told(body: OperationWanted) -> str:
+    dry = " (dry run)" if isinstance(body, RollingWanted) and body.dry_run else ""
+    where = f"cluster {body.cluster}" if isinstance(body, RollingWanted) or not body.hosts else tell_few(body.hosts)
+    why = f"; {body.parameters.reason}" if isinstance(body, LeaseBreakWanted) else ""
+    return f"{body.kind} on {where}{dry}{why}"
 
 
 def _ask_once(
