@@ -100,6 +100,9 @@ def _in_full(host: dict[str, Any], story: dict[str, Any], since: str, most_packa
             continue  # the role's last task repeats the reason
         yield f"    {clock(failure['time'], since)}  {failure['type']}: {printable(failure['task'] or 'no task')}"
         yield from (f"      | {printable(line)}".rstrip() for line in failure["message"].splitlines())
+    for change in host["diffs"]:
+        yield f"    {clock(change['time'], since)}  would change: {printable(change['task'] or 'no task')}"
+        yield from (f"      | {printable(line)}".rstrip() for line in str(change["diff"]).splitlines())
     for sentence in outcome(host["data"]):
         if sentence != host["message"]:
             yield f"    {printable(sentence)}"

@@ -8,6 +8,8 @@ from commissaire.commctl.progress import seconds
 from commissaire.commctl.times import unix
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from commissaire.commctl.client import Client
 
 PAGE = 1000
@@ -19,7 +21,8 @@ def fetch(client: Client, operation: str) -> dict[str, Any]:
 
     - `counts`: its hosts by state; `as_of`: the server's time; `events`: what happened to the operation itself
     - `hosts`: of each the `address`, `state`, `phase`, `message`, `seconds`, its `phases` (as the timeline has them),
-      the `data` of its last report, and `failures`: `{time, type, task, message}` of each task that failed there.
+      the `data` of its last report, `failures`: `{time, type, task, message}` of each task that failed there, and
+      `diffs`: `{time, task, diff}` of each task of a dry run that told what it would change.
 
     Raises NoObjectError when there is none.
     """
@@ -28,6 +31,7 @@ def fetch(client: Client, operation: str) -> dict[str, Any]:
     rows = {row["address"]: row for row in client.get(f"{path}/hosts").body["items"]}
     told = timeline["hosts"]
     failures = _failures(client, path) if any(host["state"] in _WITH_OUTPUT for host in told) else {}
+    diffs = _diffs(client, path) if timeline["operation"]["dry_run"] else {}
     now = unix(timeline["as_of"])
     hosts = []
     for host in told:
@@ -43,6 +47,7 @@ def fetch(client: Client, operation: str) -> dict[str, Any]:
                 "phases": host["phases"],
                 "data": row.get("data") or {},
                 "failures": failures.get(host["address"], []),
+                "diffs": diffs.get(host["address"], []),
             }
         )
     record = timeline["operation"]
@@ -96,12 +101,24 @@ def _deployment(deployment: Any) -> str:
 
 def _failures(client: Client, path: str) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
+    for event in _events(client, path, "failed", "unreachable"):
+        failure = {key: event[key] for key in ("time", "type", "task", "message")}
+        found.setdefault(event["host"] or "", []).append(failure)
+    return found
+
+
+def _diffs(client: Client, path: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for event in _events(client, path, "task"):
+        if event["data"].get("diff"):
+            diff = {"time": event["time"], "task": event["task"], "diff": event["data"]["diff"]}
+            found.setdefault(event["host"] or "", []).append(diff)
+    return found
+
+
+def _events(client: Client, path: str, *types: str) -> Iterator[dict[str, Any]]:
     after = 0
     while after is not None:
-        query = {"type": ["failed", "unreachable"], "limit": PAGE, "after": after}
-        page = client.get(f"{path}/events", query).body
-        for event in page["items"]:
-            failure = {key: event[key] for key in ("time", "type", "task", "message")}
-            found.setdefault(event["host"] or "", []).append(failure)
+        page = client.get(f"{path}/events", {"type": list(types), "limit": PAGE, "after": after}).body
+        yield from page["items"]
         after = page["next"]
-    return found

@@ -1,8 +1,9 @@
 """Journal entries from ansible-runner's events: what a reader of the record needs, and no more.
 
-Of a result only the message, the checkpoint and what a failed command said are kept: never its invocation, so never an
-argument, and never a value behind `no_log`. What is kept may come from a hostile host: it must break neither the pipe
-nor a database, and no host says how far it is; that is for the tasks of our own collection, which run on this side.
+Of a result only the message, the checkpoint, a dry run's diff and what a failed command said are kept: never its
+invocation, so never an argument, and never a value behind `no_log`. What is kept may come from a hostile host: it must
+break neither the pipe nor a database, and no host says how far it is; that is for the tasks of our own collection,
+which run on this side.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import orjson
 
 from commissaire.event_type import EventType
+from commissaire.launcher.diff import diff_text
 
 MESSAGE_LIMIT = 4000
 DATA_LIMIT_BYTES = 1 << 20
@@ -52,7 +54,7 @@ def entry_of(event: dict[str, Any]) -> dict[str, Any] | None:
     if kind in _FAILURES:
         return None if data.get("ignore_errors") else _entry(event, _FAILURES[kind], _failure(result))
     if kind == "runner_on_ok" and result.get("changed"):
-        return _entry(event, EventType.TASK, "changed")
+        return _changed(event, result)
     return None
 
 
@@ -68,6 +70,12 @@ def _entry(event: dict[str, Any], kind: EventType, message: str) -> dict[str, An
         "data": {},
         "state": None,
     }
+
+
+def _changed(event: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    entry = _entry(event, EventType.TASK, "changed")
+    diff = _ANSI.sub("", _text(diff_text(result)))
+    return {**entry, "data": {"diff": diff}} if diff else entry
 
 
 def _checkpoint(event: dict[str, Any], checkpoint: dict[str, Any]) -> dict[str, Any]:

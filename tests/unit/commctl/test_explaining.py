@@ -131,6 +131,28 @@ def test_the_journal_is_not_asked_for_failures_where_there_are_none(commctl: Run
     assert not [path for _, path in server.calls if "/events" in path]
 
 
+def test_a_dry_run_tells_what_each_task_would_change(commctl: Run, server: ScriptedServer) -> None:
+    told = {**stories.failure(1, "10.0.0.1", 50, "Mark the host", "changed"), "type": "task"}
+    changes = [{**told, "data": {"diff": f"--- before\n+++ after\n-{HOSTILE}\n+b"}}, {**told, "data": {}}]
+    operation = stories.operation(dry_run=True, hosts={"total": 1, "finished": 1})
+    timeline = {**stories.TIMELINE, "operation": operation, "hosts": stories.HOSTS[:1]}
+    for command in ("show", "report"):
+        server.answers.clear()
+        stories.script(server, timeline, {}, changes)
+        result = commctl("operation", command, "7")
+        assert (result.code, "\x1b" in result.out, "\u202e" in result.out) == (0, False, False)
+        asked = [path for _, path in server.calls if "/events" in path]
+        assert asked, "the journal is asked for what would change"
+        assert all("type=task" in path for path in asked)
+        if command == "show":
+            assert "    09:00:50  would change: Mark the host\n      | --- before\n      | +++ after\n" in result.out
+            assert result.out.count("would change: ") == 1
+        else:
+            text = "".join(page_of(result.out).text)
+            assert "the task “Mark the host” would change:" in text
+            assert "--- before\n+++ after\n-<script>alert(1)</script>" in text
+
+
 def test_of_many_hosts_those_come_first_that_failed_and_the_rest_is_summed_up(
     commctl: Run, server: ScriptedServer
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import orjson
 import pytest
 
+from commissaire.launcher.diff import LIMIT
 from commissaire.launcher.entry import DATA_LIMIT_BYTES, entry_of
 
 
@@ -52,6 +54,57 @@ def test_what_a_host_says_goes_through_the_pipe_and_into_every_database(value: A
 def test_the_words_of_a_host_go_through_the_pipe() -> None:
     entry = entry_of(told({"msg": "caf\udce9 \0!"}, action="ansible.builtin.command", kind="failed"))
     assert orjson.loads(orjson.dumps(entry))["message"] == "caf? !"
+
+
+def changed(result: dict[str, Any]) -> dict[str, Any]:
+    entry = entry_of(told({"changed": True, **result}, action="ansible.builtin.copy"))
+    assert entry is not None
+    assert (entry["type"], entry["message"]) == ("task", "changed")
+    data: dict[str, Any] = orjson.loads(orjson.dumps(entry["data"]))
+    return data
+
+
+FILE = {"before": "a\nb\n", "after": "a\nc\0\n", "before_header": "/etc/motd", "after_header": "new"}
+FILE_DIFF = "--- before: /etc/motd\n+++ after: new\n@@ -1,2 +1,2 @@\n a\n-b\n+c"
+
+
+@pytest.mark.parametrize(
+    ("result", "kept"),
+    [
+        ({"diff": FILE}, FILE_DIFF),
+        ({"diff": [FILE, {"before": {}, "after": {}}, None]}, FILE_DIFF),
+        ({"results": [{"changed": True, "diff": FILE}, {"changed": False, "diff": FILE}, "x"]}, FILE_DIFF),
+        ({"diff": {"prepared": "+ curl 8.0\n"}}, "+ curl 8.0"),
+        ({"diff": {"after": {"mode": "0600"}}}, '--- before\n+++ after\n@@ -0,0 +1,3 @@\n+{\n+  "mode": "0600"\n+}'),
+        ({"diff": {"dst_binary": 1, "src_binary": 1}}, "(a file that is binary or too large to be compared)"),
+    ],
+)
+def test_what_a_task_of_a_dry_run_would_change_is_kept(result: dict[str, Any], kept: str) -> None:
+    assert changed(result) == {"diff": kept}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {"diff": []},
+        {"diff": "nonsense"},
+        {"diff": {"before": "a", "after": "a"}},
+        {"diff": FILE, "_ansible_no_log": True},
+        {"diff": FILE, "censored": "hidden"},
+        {"results": [{"changed": True, "diff": FILE, "_ansible_no_log": True}]},
+    ],
+)
+def test_no_diff_is_kept_where_there_is_none_or_nobody_may_see_it(result: dict[str, Any]) -> None:
+    assert changed(result) == {}
+
+
+def test_a_diff_without_end_is_cut_off_soon() -> None:
+    endless = {"before": "a\nb\n" * 10**6, "after": "b\na\n" * 10**6}
+    begin = time.process_time()
+    (diff,) = changed({"diff": [endless] * 1000}).values()
+    assert (len(diff) < 2 * LIMIT, diff.endswith("\n(cut off here)")) == (True, True)
+    assert time.process_time() - begin < 20
 
 
 def test_data_without_end_is_not_kept() -> None:

@@ -1,0 +1,51 @@
+"""The difference that a task would make, as text: what `--diff` has modules return, from hosts of any kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from difflib import unified_diff
+from typing import Any
+
+LIMIT = 16_000
+"""So many characters of a task's diff are kept; of each side so many lines are looked at."""
+_MOST_LINES = 1000
+_MOST_PARTS = 100
+_UNTOLD = {"src_binary", "dst_binary", "src_larger", "dst_larger"}
+
+
+def diff_text(result: dict[str, Any]) -> str:
+    """Return the diff in a task's *result*, or in those of its loop; "" when there is none, and under `no_log`."""
+    if result.get("_ansible_no_log") or "censored" in result:
+        return ""
+    text = ""
+    for part in _parts(result):
+        text += f"\n{part}" if text and part else part
+        if len(text) > LIMIT:
+            return f"{text[:LIMIT]}\n(cut off here)"
+    return text
+
+
+def _parts(result: dict[str, Any]) -> Iterator[str]:
+    diff, loop = result.get("diff"), result.get("results")
+    yield from (_told(part) for part in (diff if isinstance(diff, list) else [diff])[:_MOST_PARTS])
+    for one in loop[:_MOST_PARTS] if isinstance(loop, list) and not diff else ():
+        if isinstance(one, dict) and one.get("changed"):
+            yield diff_text(one)
+
+
+def _told(part: Any) -> str:
+    if not isinstance(part, dict):
+        return ""
+    if part.get("prepared"):
+        return str(part["prepared"]).rstrip()[: LIMIT + 1]
+    if "before" not in part and "after" not in part:
+        return "(a file that is binary or too large to be compared)" if part.keys() & _UNTOLD else ""
+    before, after = (_lines(part.get(side)) for side in ("before", "after"))
+    names = (f"{side}: {str(part.get(f'{side}_header') or '')[:500]}".rstrip(": ") for side in ("before", "after"))
+    return "\n".join(unified_diff(before, after, *names, lineterm=""))
+
+
+def _lines(side: Any) -> list[str]:
+    text = side if isinstance(side, str) else "" if side is None else json.dumps(side, indent=2, sort_keys=True)
+    return text[:LIMIT].splitlines()[:_MOST_LINES]
