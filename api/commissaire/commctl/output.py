@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -65,12 +66,24 @@ def _yaml(result: Any) -> str:
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(result, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
-    return text.rstrip("\n")
+
+    def dump(ascii_only: bool) -> str:
+        text: str = yaml.dump(
+            result, Dumper=dumper, sort_keys=False, allow_unicode=not ascii_only, default_flow_style=False
+        )
+        return text.rstrip("\n")
+
+    return _harmless(dump)
 
 
 def _json(result: Any) -> str:
-    return json.dumps(result, indent=2, ensure_ascii=False)
+    return _harmless(lambda ascii_only: json.dumps(result, indent=2, ensure_ascii=ascii_only))
+
+
+def _harmless(dump: Callable[[bool], str]) -> str:
+    """Return what *dump*, told whether to escape all but ASCII, makes of data: nothing that could steer a terminal."""
+    text = dump(False)
+    return text if text == printable(text, keep="\n") else dump(True)
 
 
 def _table(result: Any) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from unit.commctl.server import ScriptedServer, problem
 
@@ -29,6 +30,16 @@ def test_results_are_yaml_in_the_servers_order(commctl: Run, server: ScriptedSer
 def test_results_can_be_json(commctl: Run, server: ScriptedServer) -> None:
     server.answer("GET", "/api/v0/cluster/prod", 200, CLUSTER)
     assert json.loads(commctl("cluster", "get", "prod", "--output", "json").out) == CLUSTER
+
+
+@pytest.mark.parametrize("form", ["json", "yaml", "table"])
+def test_no_result_steers_the_terminal(commctl: Run, server: ScriptedServer, form: str) -> None:
+    hostile = "ü\x1b[2J\x9b2J\x85\u202eevil\u2066\ufeff"
+    server.answer("GET", "/api/v0/cluster/prod", 200, {**CLUSTER, "name": hostile})
+    out = commctl("cluster", "get", "prod", "-o", form).out
+    assert all(char.isprintable() or char == "\n" for char in out)
+    if form != "table":
+        assert {"json": json.loads, "yaml": yaml.safe_load}[form](out)["name"] == hostile
 
 
 def test_a_table_has_a_column_a_key(commctl: Run, server: ScriptedServer) -> None:
