@@ -8,6 +8,7 @@ import typer
 from commissaire.commctl.completion import clusters, hosts
 from commissaire.commctl.errors import RefusedError
 from commissaire.commctl.output import OutputOption, show, tell
+from commissaire.commctl.progress import ENDED
 from commissaire.commctl.session import connect
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _ask(client: "Client", wanted: dict[str, Any], output: Any) -> None:
     """Ask for the operation, wait for it, and show each host's lease; exit 2 when one can't be reached."""
     operation = client.post(PATH, wanted).body
     path = f"{PATH}/{operation['id']}"
-    while operation["state"] not in ("finished", "failed", "cancelled"):
+    while operation["state"] not in ENDED:
         time.sleep(POLL_SECONDS)
         operation = client.get(path).body
     rows = client.get(f"{path}/hosts").body["items"]

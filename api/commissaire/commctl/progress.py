@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 """One host of an operation, as the server sends it: address, state, phase, started_at, finished_at, message."""
 
+ENDED = ("finished", "failed", "cancelled")
+"""The states that an operation never leaves."""
 STATES = ("finished", "running", "failed", "skipped", "pending", "not_started", "cancelled")
 DONE = {
     "restart": "restarted",
@@ -58,7 +60,7 @@ class Progress:
     @property
     def ended(self) -> bool:
         """Whether the operation has come to its end, whichever."""
-        return self.operation.get("state") in ("finished", "failed", "cancelled")
+        return self.operation.get("state") in ENDED
 
     @property
     def title(self) -> str:
