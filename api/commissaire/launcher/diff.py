@@ -42,8 +42,8 @@ def _told(part: Any) -> str:
     if "before" not in part and "after" not in part:
         return "(a file that is binary or too large to be compared)" if part.keys() & _UNTOLD else ""
     before, after = (_lines(part.get(side)) for side in ("before", "after"))
-    names = (f"{side}: {str(part.get(f'{side}_header') or '')[:500]}".rstrip(": ") for side in ("before", "after"))
-    return "\n".join(unified_diff(before, after, *names, lineterm=""))
+    old, new = (f"{side}: {str(part.get(f'{side}_header') or '')[:500]}".rstrip(": ") for side in ("before", "after"))
+    return "\n".join(unified_diff(before, after, old, new, lineterm=""))
 
 
 def _lines(side: Any) -> list[str]:
