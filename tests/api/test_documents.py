@@ -13,6 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import KEY, Fleet
+from commissaire.fleet.parameters import DeployParameters, RollingParameters, UpgradeParameters
+from commissaire.records import OperationKind
 from commissaire.secrets.api_keys import create_api_key
 from commissaire.server import _parser
 from commissaire.settings import ENVIRONMENT_PREFIX, Settings
@@ -83,6 +85,35 @@ def test_every_route_has_an_example_and_every_example_works(fleet: Fleet) -> Non
 def _fits(route: str, path: str) -> bool:
     pattern = re.escape(route).replace(r"\{path\}", ".+")  # the only one that may hold slashes
     return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", pattern), path) is not None
+
+
+def test_every_kind_and_its_parameters_are_documented_with_their_defaults() -> None:
+    section = REST[REST.index("### Asking for an operation") : REST.index("A **dry run**")]
+    kinds = re.findall(r"^\| `([a-z_]+)` \| [^|]*`cluster`", section, re.MULTILINE)
+    assert set(kinds) == set(OperationKind) - {OperationKind.BOOTSTRAP}
+    rows = re.findall(r"^\| `([a-z_]+)` \| (rolling|upgrade|deploy) \| (.*?) ?\|", section, re.MULTILINE)
+    of_all = list(RollingParameters.model_fields)
+    own = {"upgrade": UpgradeParameters, "deploy": DeployParameters}
+    fields = {
+        "rolling": RollingParameters.model_fields,
+        **{
+            kind: {name: field for name, field in model.model_fields.items() if name not in of_all}
+            for kind, model in own.items()
+        },
+    }
+    assert {(name, of) for name, of, _ in rows} == {(name, of) for of, names in fields.items() for name in names}
+    for name, of, told in rows:
+        default = re.search(r"Default (.+)\.$", fields[of][name].description or "")
+        assert default is None or told.strip("`") == default[1].strip("`"), name
+
+
+def test_the_example_of_an_operation_works(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    section = REST[REST.index("### Asking for an operation") :]
+    example = section[section.index("```json") + 7 : section.index("\n```\n\n|")]
+    answer = fleet.client.post("/api/v1/operations", json=json.loads(example))
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["parameters"] == json.loads(example)["parameters"]
 
 
 def test_every_setting_is_documented_with_its_option_and_variable() -> None:

@@ -18,6 +18,7 @@ import pytest
 import typer
 import yaml
 
+from commissaire import records
 from commissaire.commctl.main import app
 from commissaire.server import _parser
 
@@ -88,6 +89,13 @@ def test_every_playbook_and_role_is_told_of() -> None:
     assert set(re.findall(r"^### commissaire\.fleet\.(\w+)$", text, re.MULTILINE)) == playbooks
     for role in (path.name for path in ROOT.glob("roles/*")):
         assert re.search(rf"^\| {role} \|", text, re.MULTILINE), role
+
+
+def test_every_record_is_told_of() -> None:
+    listed = re.search(r"\*\*Records\.\*\* (.*?)\. Times", DOCUMENTS["docs/architecture.md"], re.DOTALL)
+    assert listed
+    tables = {record.__name__ for record in vars(records).values() if hasattr(record, "__table__")}
+    assert set(re.findall(r"`(\w+)`", listed[1])) == tables
 
 
 def test_every_path_told_of_is_there() -> None:
