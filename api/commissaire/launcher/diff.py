@@ -8,7 +8,7 @@ from difflib import unified_diff
 from typing import Any
 
 LIMIT = 16_000
-"""So many characters of a task's diff are kept; of each side so many lines are looked at."""
+"""So many characters of a task's diff are kept."""
 _MOST_LINES = 1000
 _MOST_PARTS = 100
 _UNTOLD = {"src_binary", "dst_binary", "src_larger", "dst_larger"}
@@ -16,8 +16,6 @@ _UNTOLD = {"src_binary", "dst_binary", "src_larger", "dst_larger"}
 
 def diff_text(result: dict[str, Any]) -> str:
     """Return the diff in a task's *result*, or in those of its loop; "" when there is none, and under `no_log`."""
-    if result.get("_ansible_no_log") or "censored" in result:
-        return ""
     text = ""
     for part in _parts(result):
         text += f"\n{part}" if text and part else part
@@ -27,11 +25,23 @@ def diff_text(result: dict[str, Any]) -> str:
 
 
 def _parts(result: dict[str, Any]) -> Iterator[str]:
-    diff, loop = result.get("diff"), result.get("results")
-    yield from (_told(part) for part in (diff if isinstance(diff, list) else [diff])[:_MOST_PARTS])
-    for one in loop[:_MOST_PARTS] if isinstance(loop, list) and not diff else ():
+    if result.get("diff") or _is_hidden(result):
+        yield from _own(result)
+        return
+    loop = result.get("results")
+    for one in loop[:_MOST_PARTS] if isinstance(loop, list) else ():
         if isinstance(one, dict) and one.get("changed"):
-            yield diff_text(one)
+            yield from _own(one)
+
+
+def _own(result: dict[str, Any]) -> Iterator[str]:
+    diff = result.get("diff")
+    if not _is_hidden(result):
+        yield from (_told(part) for part in (diff if isinstance(diff, list) else [diff])[:_MOST_PARTS])
+
+
+def _is_hidden(result: dict[str, Any]) -> bool:
+    return bool(result.get("_ansible_no_log")) or "censored" in result
 
 
 def _told(part: Any) -> str:
@@ -47,5 +57,8 @@ def _told(part: Any) -> str:
 
 
 def _lines(side: Any) -> list[str]:
-    text = side if isinstance(side, str) else "" if side is None else json.dumps(side, indent=2, sort_keys=True)
+    try:
+        text = side if isinstance(side, str) else "" if side is None else json.dumps(side, indent=2, sort_keys=True)
+    except (RecursionError, TypeError, ValueError):
+        text = "(nothing that can be told)"
     return text[:LIMIT].splitlines()[:_MOST_LINES]

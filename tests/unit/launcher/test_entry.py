@@ -93,10 +93,18 @@ def test_what_a_task_of_a_dry_run_would_change_is_kept(result: dict[str, Any], k
         {"diff": FILE, "_ansible_no_log": True},
         {"diff": FILE, "censored": "hidden"},
         {"results": [{"changed": True, "diff": FILE, "_ansible_no_log": True}]},
+        {"results": [{"changed": True, "diff": FILE}], "censored": "hidden"},
     ],
 )
 def test_no_diff_is_kept_where_there_is_none_or_nobody_may_see_it(result: dict[str, Any]) -> None:
     assert changed(result) == {}
+
+
+def test_a_diff_without_bottom_breaks_nothing() -> None:
+    deep: Any = {}
+    for _ in range(900):
+        deep = {"results": [deep], "changed": True, "diff": {"after": deep}}
+    assert isinstance(changed(deep), dict)
 
 
 def test_a_diff_without_end_is_cut_off_soon() -> None:
