@@ -18,7 +18,7 @@ from commissaire.app import create_app
 from commissaire.commctl.explain import explain
 from commissaire.commctl.story import fetch
 from commissaire.launcher.plan import Plan, make_plan
-from commissaire.records import Operation
+from commissaire.records import Operation, Schedule
 
 RESTART = {"kind": "restart", "cluster": "web"}
 EVERYTHING = {
@@ -129,6 +129,17 @@ def test_only_administrators_let_a_schedule_run_code_on_hosts(operator: TestClie
     operator.auth = ("administrator", PASSWORD)
     assert operator.post("/api/v1/schedules/nightly/enable").status_code == 200
     assert operator.post("/api/v1/schedules/nightly/run").status_code == 201
+
+
+def test_what_an_earlier_release_recorded_and_nobody_understands_may_be_code(operator: TestClient) -> None:
+    operator.post("/api/v1/schedules", json={"name": "nightly", "cron": "0 3 * * *", "operation": RESTART})
+    app: Any = operator.app
+    with app.state.services.database.write() as session:
+        session.get_one(Schedule, "nightly").parameters = {"check_after": {"shell": "true"}}
+    assert operator.post("/api/v1/schedules/nightly/enable").status_code == 403
+    operator.auth = ("administrator", PASSWORD)
+    assert operator.post("/api/v1/schedules/nightly/enable").status_code == 200
+    assert operator.post("/api/v1/schedules/nightly/run").status_code == 400
 
 
 def test_a_skipped_host_is_counted_and_comes_again_with_a_retry(fleet: Fleet) -> None:
