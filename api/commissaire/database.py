@@ -57,15 +57,37 @@ class Database:
             session.commit()
 
     def migrate(self) -> None:
-        """Bring the tables to the newest form."""
+        """Bring the tables to the newest form.
+
+        Raises:
+            RuntimeError: a row would refer to one that isn't there; nothing has changed.
+        """
         from alembic import command  # half a second of imports that nothing else needs
         from alembic.config import Config
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.connect().execution_options(commissaire_write=True) as connection, connection.begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with self.engine.connect().execution_options(commissaire_write=True) as connection:
+            with self._without_references(connection), connection.begin():
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                    raise RuntimeError(f"rows of {broken[0][0]} refer to rows of {broken[0][2]} that are not there")
+
+    @contextmanager
+    def _without_references(self, connection: Connection) -> Iterator[None]:
+        """Keep SQLite from deleting what refers to a table that is made anew (https://sqlite.org/lang_altertable.html).
+
+        In a transaction the pragma would do nothing.
+        """
+        driver: Any = connection.connection.dbapi_connection
+        if self.is_sqlite:
+            driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield
+        finally:
+            if self.is_sqlite:
+                driver.execute("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         """Close all connections."""

@@ -12,8 +12,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
+    # not sa.false(), for which batch mode makes the table anew on SQLite: to drop it would empty the journal
     with op.batch_alter_table("operation") as batch_op:
-        batch_op.add_column(sa.Column("dry_run", sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.add_column(sa.Column("dry_run", sa.Boolean(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("retry_of", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("kills", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("done_at_kill", sa.Integer(), nullable=False, server_default="0"))
@@ -35,6 +36,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     op.drop_table("idempotency_key")
-    with op.batch_alter_table("operation") as batch_op:
-        for name in ("halt_reason", "halt", "done_at_kill", "kills", "retry_of", "dry_run"):
-            batch_op.drop_column(name)
+    for name in ("halt_reason", "halt", "done_at_kill", "kills", "retry_of", "dry_run"):
+        op.drop_column("operation", name)
