@@ -67,12 +67,15 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.connect().execution_options(commissaire_write=True) as connection:
-            with self._without_references(connection), connection.begin():
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
-                    raise RuntimeError(f"rows of {broken[0][0]} refer to rows of {broken[0][2]} that are not there")
+        with (
+            self.engine.connect().execution_options(commissaire_write=True) as connection,
+            self._without_references(connection),
+            connection.begin(),
+        ):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                raise RuntimeError(f"rows of {broken[0][0]} refer to rows of {broken[0][2]} that are not there")
 
     @contextmanager
     def _without_references(self, connection: Connection) -> Iterator[None]:

@@ -26,6 +26,8 @@ OPERATION = text(
     "INSERT INTO operation (id, kind, state, message, parameters, requested_by, request_id, attempt, created_at)"
     " VALUES (7, 'restart', 'failed', '', '{}', 'admin', '', 1, '2026-01-01')"
 )
+OPERATION_HOST = text("INSERT INTO operation_host VALUES (7, '10.0.0.1', 0, 'failed', '', '', '{}', 0, 0, 0)")
+EVENT = text("INSERT INTO event VALUES (1, 7, '2026-01-01', 'task', '10.0.0.1', '', '', '', '{}')")
 
 
 def test_the_migrated_tables_are_the_records(tmp_path: Path) -> None:
@@ -72,8 +74,8 @@ def test_the_journal_of_the_release_before_control_is_still_there_also_on_the_wa
     _migrate(database, "0006")
     with database.engine.begin() as connection:
         connection.execute(OPERATION)
-        connection.execute(text("INSERT INTO operation_host VALUES (7, '10.0.0.1', 0, 'failed', '', '', '{}', 0, 0, 0)"))
-        connection.execute(text("INSERT INTO event VALUES (1, 7, '2026-01-01', 'task', '10.0.0.1', '', '', '', '{}')"))
+        connection.execute(OPERATION_HOST)
+        connection.execute(EVENT)
     for revision in ("head", "0006"):  # not by `Database.migrate`: it would keep them whatever a migration does
         _migrate(database, revision)
         with database.engine.connect() as connection:
@@ -91,7 +93,7 @@ def test_a_migration_that_would_leave_rows_without_what_they_refer_to_changes_no
     database = Database(f"sqlite:///{tmp_path / 'commissaire.db'}")
     _migrate(database, "0006")
     driver = sqlite3.connect(tmp_path / "commissaire.db")  # without enforcement, which is its default
-    driver.execute("INSERT INTO event VALUES (1, 7, '2026-01-01', 'task', '10.0.0.1', '', '', '', '{}')")
+    driver.execute(EVENT.text)
     driver.commit()
     driver.close()
     with pytest.raises(RuntimeError, match="rows of event refer to rows of operation that are not there"):
