@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.contact import CONTACT_SECONDS, first_contact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import Answer, Machine
 
 LEASE = "/var/lib/commissaire/lease"
@@ -26,7 +28,7 @@ AS_ROOT = r"""
 PATH=$PATH:/usr/sbin:/sbin
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
 """
-# arguments: action, owner, operation, seconds, token, reason, an operation that has ended
+# arguments: action, owner, operation, seconds, token, reason, operations that have ended
 CHANGE = rf"""
 set -e
 umask 022
@@ -49,6 +51,15 @@ now=$(date +%s)
 # a clock that was set back must not lengthen a lease
 [ "$((expires - now))" -le "$seconds" ] || expires=$((now + seconds))
 if [ -z "$owner" ]; then held=no; elif [ "$expires" -gt "$now" ]; then held=yes; else held=expired; fi
+# whether the holder is the operation that asks, or one of those that have ended
+ours() {{
+  asking=$4
+  shift 7
+  for ended in "$asking" "$@"; do
+    [ -z "$operation" ] || [ "$ended" != "$operation" ] || return 0
+  done
+  return 1
+}}
 write() {{
   said=$(printf 'token=%s\nowner=%s\noperation=%s\nseconds=%s\nexpires=%s\nsince=%s\n' \
     "$token" "$owner" "$operation" "$seconds" "$expires" "$since" | dd of="$file.new" conv=fsync 2>&1) ||
@@ -59,8 +70,7 @@ write() {{
 tell() {{ logger -t commissaire -- "lease $*" 2>/dev/null || :; }}
 case $action in
   take)
-    case $operation in '') ours=no ;; "$3"|"$7") ours=yes ;; *) ours=no ;; esac
-    if [ "$held" = yes ] && [ "$ours" = no ]; then outcome=refused; else
+    if [ "$held" = yes ] && ! ours take "$@"; then outcome=refused; else
       [ "$held" = no ] || echo "taken_over_from=$owner"
       outcome=held token=$((token + 1)) owner=$2 operation=$3 seconds=$4 since=$now expires=$((now + $4))
       write
@@ -128,10 +138,10 @@ def script(
     seconds: int = 0,
     token: int = 0,
     reason: str = "",
-    succeeds: str = "",
+    succeeds: Sequence[str] = (),
 ) -> str:
     """Return the shell script that does *action* (take, renew, verify, release, break, look) and prints the outcome."""
-    arguments = [action, plain(owner), plain(operation), str(seconds), str(token), plain(reason), plain(succeeds)]
+    arguments = [action, plain(owner), plain(operation), str(seconds), str(token), plain(reason), *map(plain, succeeds)]
     directory = LEASE.rpartition("/")[0]
     # one shell as root; who may open the lock file may hold it, so nobody else may
     inner = f'mkdir -p -m 755 {directory} && umask 077 && exec flock -w {LOCK_SECONDS} {LEASE}.lock sh -c "$0" sh "$@"'
@@ -167,11 +177,17 @@ def read(answer: Answer) -> Lease:
 
 
 def take(
-    machine: Machine, owner: str, operation: str, seconds: int, contact_timeout_seconds: float = 0, succeeds: str = ""
+    machine: Machine,
+    owner: str,
+    operation: str,
+    seconds: int,
+    contact_timeout_seconds: float = 0,
+    succeeds: Sequence[str] = (),
 ) -> Lease:
     """Take the lease, or raise LeaseError when somebody else holds it; a silent host is tried again for a while.
 
-    What *operation* itself, or *succeeds* (one that has ended, and could not give it back) holds is taken over at once.
+    What *operation* itself, or one of *succeeds* (that have ended, and could not give it back) holds is taken over at
+    once.
     """
     wanted = script("take", owner=owner, operation=operation, seconds=seconds, succeeds=succeeds)
     answer = first_contact(machine, wanted, contact_timeout_seconds)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, select
@@ -56,9 +57,9 @@ def with_phase(phase: str, message: str) -> str:
     return message if not phase or _BEGINS_WITH_PHASE.match(message) else f"{phase}: {message}"
 
 
-def lease_name(operation: Operation) -> str:
-    """Return the name under which *operation* holds leases: of no other server's operation either."""
-    return f"{operation.id}-{operation.created_at.timestamp():.6f}"
+def lease_name(operation_id: int | None, created_at: datetime) -> str:
+    """Return the name under which an operation holds leases: of no other server's operation either."""
+    return f"{operation_id}-{created_at.timestamp():.6f}"
 
 
 def _rolling_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _rolling_vars(operation: Operation, limits: Limits) -> dict[str, Any]:
         "max_failures": limits.max_failures,
         "when_paused": "end",
         "lease_owner": f"{without_templates(operation.requested_by)} by Commissaire's operation {operation.id}",
-        "operation_id": lease_name(operation),
+        "operation_id": lease_name(operation.id, operation.created_at),
     }
 
 

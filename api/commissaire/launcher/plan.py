@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from commissaire.fleet.hosts import hosts_at
@@ -15,13 +16,15 @@ from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.job import Job
 from commissaire.launcher.kinds import KINDS, lease_name
 from commissaire.launcher.reach import common_vars, reach
-from commissaire.records import TERMINAL, Cluster, Host, Operation, OperationHost, OperationHostState
+from commissaire.records import ROLLING, TERMINAL, Cluster, Host, Operation, OperationHost, OperationHostState
 from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
 _AWAY_PHASES = ("upgrading", "rebooting", "verifying", "soaking", "rolling_back")
 _BEFORE_WORK = ("", "waiting", "staging", "checking")
+_MOST_LEASES = 20
+"""Of so many operations a host's lease is taken over: those before them have let theirs expire long since."""
 _OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
 
 
@@ -68,9 +71,10 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     ).all()
     left = sorted((row for row in rows if row.state in _OPEN), key=lambda row: row.state != OperationHostState.RUNNING)
     limits = limits_left(operation, list(rows))
-    if left and limits.max_failures < 0:
+    counts = left and operation.kind in ROLLING
+    if counts and limits.max_failures < 0:
         return Plan(None, {}, "more hosts failed than max_failures allows")
-    if left and limits.max_unavailable < 1:
+    if counts and limits.max_unavailable < 1:
         return Plan(None, {}, "hosts that failed are out of service and hold every place of max_unavailable")
     stopping = [row.address for row in rows if row.state == OperationHostState.FAILED and "stops_others" in row.data]
     if left and stopping:
@@ -89,9 +93,9 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         variables["commissaire_labels"] = {key: "", **variables["commissaire_labels"]}  # none is a domain as well
     for address, cluster in found.clusters.items():
         found.hosts[address].update(kind.host_vars(*cluster))
-    for address, earlier in _left_leased(session, [row.address for row in left]).items():
+    for address, names in _left_leased(session, [row.address for row in left]).items():
         if address in found.hosts:
-            found.hosts[address]["lease_succeeds"] = lease_name(earlier)
+            found.hosts[address]["lease_succeeds"] = names
     for row in left:
         if row.state == OperationHostState.RUNNING and row.address in found.hosts:
             found.hosts[row.address].update(kind.interrupted_vars(operation, row.phase not in _BEFORE_WORK))
@@ -142,19 +146,36 @@ def _away(rows: list[OperationHost]) -> list[OperationHost]:
     return [row for row in rows if row.state == OperationHostState.FAILED and row.phase in _AWAY_PHASES]
 
 
-def _left_leased(session: Session, addresses: list[str]) -> dict[str, Operation]:
-    """Return, by address, the last operation that has ended without saying that the host is fit.
+def _left_leased(session: Session, addresses: list[str]) -> dict[str, list[str]]:
+    """Return, by address, the names of operations that have ended since the host was last brought to a good end.
 
-    It may have been unable to give its lease back. Nobody works for it any more, so nobody need wait for that.
+    Any of them may have been unable to give its lease back. Nobody works for them any more, so nobody need wait for
+    that. Only rolling operations take leases, and no dry run does.
     """
-    found: dict[str, Operation] = {}
+    found: dict[str, list[str]] = {}
     for batch in batched(addresses):
-        rows = session.exec(
-            select(OperationHost.address, Operation)
-            .join(Operation, col(Operation.id) == OperationHost.operation_id)
-            .where(col(OperationHost.address).in_(batch), col(Operation.state).in_(TERMINAL))
-            .where(col(OperationHost.state).in_((OperationHostState.FAILED, OperationHostState.CANCELLED)))
-            .order_by(col(Operation.id))
+        of_these = (
+            col(OperationHost.address).in_(batch),
+            col(Operation.kind).in_(ROLLING),
+            col(Operation.dry_run).is_(False),
         )
-        found.update(dict(rows.all()))
-    return found
+        good = dict(
+            session.exec(
+                select(OperationHost.address, func.max(OperationHost.operation_id))
+                .join(Operation, col(Operation.id) == OperationHost.operation_id)
+                .where(*of_these, OperationHost.state == OperationHostState.FINISHED)
+                .group_by(col(OperationHost.address))
+            ).all()
+        )
+        rows = session.exec(
+            select(OperationHost.address, Operation.id, Operation.created_at)
+            .join(Operation, col(Operation.id) == OperationHost.operation_id)
+            .where(*of_these, col(Operation.state).in_(TERMINAL))
+            .where(col(OperationHost.state).in_((OperationHostState.FAILED, OperationHostState.CANCELLED)))
+            .order_by(col(Operation.id).desc())
+        )
+        for address, operation_id, created_at in rows:
+            names = found.setdefault(address, [])
+            if (operation_id or 0) > good.get(address, 0) and len(names) < _MOST_LEASES:
+                names.append(lease_name(operation_id, created_at))
+    return {address: names for address, names in found.items() if names}

@@ -54,6 +54,9 @@ class Halt(StrEnum):
     STOP = "stop"
 
 
+ROLLING = (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY)
+"""The kinds that go from host to host within limits; only they can be held back, and take leases."""
+
 TERMINAL = (OperationState.FINISHED, OperationState.FAILED, OperationState.CANCELLED)
 """States an operation never leaves."""
 
