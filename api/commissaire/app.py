@@ -170,7 +170,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         supervisors = Supervisors()
         launcher = Launcher(database, store, notices, supervisors, settings.data_dir, runtime)
         dispatcher.on_control(launcher.obey)
-        workers = Workers(dispatcher, launcher.run, launcher.obey, threads_per_lane=settings.workers)
+        workers = Workers(dispatcher, launcher, threads_per_lane=settings.workers)
         tree = open_tree(settings, database, store)
         stack.callback(tree.close)
         checks = Checks(database, store, supervisors, settings.data_dir, runtime)

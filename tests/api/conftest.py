@@ -121,9 +121,9 @@ class Fleet:
 
     def claim(self, kind: str = "restart") -> Journal:
         """Claim the next operation, as a worker does; return its journal."""
-        operation_id = self.services.dispatcher.claim((kind,), 2)
-        assert operation_id is not None
-        return Journal(self.services.database, self.services.notices, operation_id, KINDS[kind].effects)
+        claim = self.services.dispatcher.claim((kind,), 2)
+        assert claim is not None
+        return Journal(self.services.database, self.services.notices, claim, KINDS[kind].effects)
 
     def end(self, operation_id: int, state: OperationState = OperationState.FINISHED, message: str = "done") -> None:
         """Bring an operation to its end, as the launcher does."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from api.conftest import Fleet
+from commissaire.fleet.claims import Claim
 
 
 def at_once(number: int, request: Callable[[int], int]) -> Counter[int]:
@@ -66,9 +67,9 @@ def test_an_operation_cancelled_and_claimed_at_once_is_one_or_the_other(fleet: F
     fleet.cluster("web", "10.0.0.1")
     for _ in range(5):
         operation = fleet.restart()
-        claimed: list[int | None] = []
+        claimed: list[Claim | None] = []
 
-        def race(index: int, operation: int = operation, claimed: list[int | None] = claimed) -> int:
+        def race(index: int, operation: int = operation, claimed: list[Claim | None] = claimed) -> int:
             if index:
                 claimed.append(fleet.services.dispatcher.claim(("restart",), 0))
                 return 0
@@ -76,6 +77,6 @@ def test_an_operation_cancelled_and_claimed_at_once_is_one_or_the_other(fleet: F
 
         assert at_once(2, race)[202] == 1
         state = fleet.client.get(f"/api/v1/operations/{operation}").json()["state"]
-        assert state == ("running" if claimed == [operation] else "cancelled")
+        assert state == ("running" if claimed == [Claim(operation, 1)] else "cancelled")
         if state == "running":
             fleet.end(operation)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from api.conftest import Fleet, checkpoint
+from commissaire.fleet.claims import Claim
 from commissaire.fleet.idempotency import once
 from commissaire.fleet.operations import Requester
 from commissaire.records import Host, Operation, OperationState
@@ -37,7 +38,7 @@ def test_a_queued_operation_is_paused_and_resumed_and_keeps_its_cluster(fleet: F
     assert fleet.services.dispatcher.claim(("restart",), 0) is None
     status, resumed = post(fleet, f"/{operation}/resume")
     assert (status, resumed["state"], resumed["halt"], resumed["message"]) == (202, "queued", None, "")
-    assert fleet.services.dispatcher.claim(("restart",), 0) == operation
+    assert fleet.services.dispatcher.claim(("restart",), 0) == Claim(operation, 1)
 
 
 def test_a_paused_operation_is_cancelled_at_once(fleet: Fleet) -> None:

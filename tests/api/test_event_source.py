@@ -14,8 +14,6 @@ import pytest
 
 from api.conftest import PASSWORD, USER, Fleet, checkpoint
 from api.serving import PATIENCE_SECONDS, serving
-from commissaire.launcher.journal import Journal
-from commissaire.launcher.kinds import KINDS
 from commissaire.records import OperationState
 from commissaire.settings import Settings
 from ports import free_port
@@ -163,8 +161,7 @@ def test_a_server_that_comes_back_is_heard_again_without_a_gap(settings: Setting
                 await apart(journal.write, [checkpoint("10.0.0.1", "checking")])
                 await listener.until("event", phase="checking")
             with serving(settings, port) as (_, fleet):
-                services = fleet.services
-                journal = Journal(services.database, services.notices, operation, KINDS["restart"].effects)
+                journal = await apart(fleet.claim)
                 await apart(journal.write, [checkpoint("10.0.0.1", "rebooting")])
                 await listener.until("event", phase="rebooting")
                 sequence = [told["event"]["seq"] for told in listener.told]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.conftest import Fleet
+from commissaire.fleet.claims import Claim
 from commissaire.records import Operation
 
 BREAK = {"kind": "lease_break", "parameters": {"reason": "its controller is gone"}}
@@ -26,7 +27,7 @@ def test_they_are_asked_for_while_another_operation_runs(
     fleet.restart()
     status, operation = ask(fleet, {**wanted, **which})
     assert (status, operation["state"], operation["hosts"]["pending"]) == (201, "queued", 2)
-    assert fleet.services.dispatcher.claim((wanted["kind"],), 0) == operation["id"]
+    assert fleet.services.dispatcher.claim((wanted["kind"],), 0) == Claim(operation["id"], 1)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from sqlmodel import select
 from api.conftest import Fleet
 from commissaire import scheduler
 from commissaire.dispatch.embedded import EmbeddedDispatcher
+from commissaire.fleet.claims import Claim
 from commissaire.fleet.schedules import due_schedules, fire
 from commissaire.records import Operation, Schedule
 from commissaire.routes.v1.schedule_bodies import LEAST_GRACE_SECONDS
@@ -126,7 +127,7 @@ def test_what_is_due_is_asked_for_once(nightly: Fleet, monkeypatch: pytest.Monke
     assert last(nightly) == ("started", "", operation.id)
     body = shown(nightly)
     assert (body["last_run_at"], body["next_run_at"]) == ("2026-11-21T03:30:00.000000Z", "2026-11-22T03:30:00.000000Z")
-    assert nightly.services.dispatcher.claim(("upgrade",), 0) == operation.id
+    assert nightly.services.dispatcher.claim(("upgrade",), 0) == Claim(operation.id or 0, 1)
 
 
 def test_of_two_servers_that_see_the_same_schedule_due_one_asks(nightly: Fleet) -> None:

@@ -37,7 +37,7 @@ class Gate:
         self.jobs: list[Job] = []
 
     def run(
-        self, job: Job, write: Callable[[list[dict[str, Any]]], None], is_wanted: Callable[[], bool]
+        self, job: Job, write: Callable[[list[dict[str, Any]]], None], begin: Callable[[], float | None]
     ) -> dict[str, Any]:
         self.jobs.append(job)
         variables = job.extra_vars
@@ -75,12 +75,12 @@ def ask(fleet: Fleet, **parameters: Any) -> int:
 def work(fleet: Fleet, gate: Gate, directory: Path) -> bool:
     """Carry out what is queued, as a worker does; return whether something was due."""
     services = fleet.services
-    operation = services.dispatcher.claim(("restart",), 0)
-    if operation is not None:
+    claim = services.dispatcher.claim(("restart",), 0)
+    if claim is not None:
         supervisors: Any = gate
         launcher = Launcher(services.database, services.secrets, services.notices, supervisors, directory, directory)
-        launcher.run(operation)
-    return operation is not None
+        launcher.run(claim)
+    return claim is not None
 
 
 def shown(fleet: Fleet, operation: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from commissaire.clock import now
 from commissaire.database import Database
+from commissaire.fleet.claims import Claim
 from commissaire.launcher.journal import Journal
 from commissaire.launcher.kinds import KINDS
 from commissaire.notices import Notices
@@ -59,7 +60,7 @@ def measure() -> Part:
 
 
 def _operation(database: Database) -> int:
-    operation = Operation(kind=OperationKind.RESTART, cluster="cluster-0", state=OperationState.RUNNING)
+    operation = Operation(kind=OperationKind.RESTART, cluster="cluster-0", state=OperationState.RUNNING, attempt=1)
     with database.write() as session:
         session.add(operation)
         session.flush()
@@ -94,7 +95,7 @@ def _entries(number: int) -> Iterator[dict[str, Any]]:
 
 
 def _journal(database: Database, number: int, size: int) -> float:
-    journal = Journal(database, Notices(), _operation(database), KINDS[OperationKind.RESTART].effects)
+    journal = Journal(database, Notices(), Claim(_operation(database), 1), KINDS[OperationKind.RESTART].effects)
     entries = list(_entries(number))
     begin = time.perf_counter()
     for start in range(0, number, size):

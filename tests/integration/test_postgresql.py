@@ -130,8 +130,8 @@ def test_two_servers_never_claim_the_same_operation(database_url: str) -> None:
     claimed: list[int] = []
 
     def claim_all(dispatcher: EmbeddedDispatcher) -> None:
-        while (operation_id := dispatcher.claim(("restart",), 0)) is not None:
-            claimed.append(operation_id)
+        while (claim := dispatcher.claim(("restart",), 0)) is not None:
+            claimed.append(claim.operation_id)
 
     threads = [threading.Thread(target=claim_all, args=(dispatcher,)) for dispatcher in dispatchers * 3]
     for thread in threads:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sqlmodel import Session
 
+from commissaire.fleet.claims import Claim
 from commissaire.records import Operation
 
 
@@ -15,11 +16,11 @@ class Dispatcher(Protocol):
     def enqueue(self, session: Session, operation: Operation) -> None:
         """Queue *operation*; it counts when the session's transaction commits, with whatever else that holds."""
 
-    def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> int | None:
+    def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> Claim | None:
         """Take the oldest queued operation of one of *kinds* for this process; wait for one; None when none came."""
 
-    def heartbeat(self, operation_ids: set[int]) -> None:
-        """Say that this process works on these operations."""
+    def heartbeat(self, claims: set[Claim]) -> set[Claim]:
+        """Say that this process works on these operations; return the claims that still hold."""
 
     def control(self, operation_id: int) -> None:
         """Tell the process that has the operation that something else is wished of it; it looks soon anyway."""

@@ -7,17 +7,16 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, event, or_, update
+from sqlalchemy import ColumnElement, event, or_
 from sqlmodel import Session, col, select
 
 from commissaire.clock import now
 from commissaire.database import Database
+from commissaire.fleet.claims import EXPIRY_SECONDS, Claim, renew
 from commissaire.fleet.operations import add_event
 from commissaire.records import Operation, OperationState
 
 HEARTBEAT_SECONDS = 2.0
-EXPIRY_SECONDS = 10.0
-"""An owner that has said nothing for so long is gone."""
 
 
 class EmbeddedDispatcher:
@@ -42,7 +41,7 @@ class EmbeddedDispatcher:
         """See `Dispatcher.enqueue`."""
         event.listen(session, "after_commit", lambda _: self.wake(), once=True)
 
-    def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> int | None:
+    def claim(self, kinds: tuple[str, ...], wait_seconds: float) -> Claim | None:
         """See `Dispatcher.claim`."""
         with self._news:
             seen = self._generation
@@ -53,16 +52,12 @@ class EmbeddedDispatcher:
             claimed, _ = self._claim(kinds)
         return claimed
 
-    def heartbeat(self, operation_ids: set[int]) -> None:
+    def heartbeat(self, claims: set[Claim]) -> set[Claim]:
         """See `Dispatcher.heartbeat`."""
-        mine = (
-            col(Operation.id).in_(operation_ids),
-            col(Operation.owner) == self._owner,
-            col(Operation.state) == OperationState.RUNNING,
-        )
-        if operation_ids:
-            with self._database.write() as session:
-                session.exec(update(Operation).where(*mine).values(heartbeat_at=now()))
+        if not claims:
+            return set()
+        with self._database.write() as session:
+            return renew(session, self._owner, claims)
 
     def control(self, operation_id: int) -> None:
         """See `Dispatcher.control`."""
@@ -95,8 +90,8 @@ class EmbeddedDispatcher:
                 add_event(session, operation, operation.message)
             return [operation.id for operation in orphans if operation.id is not None]
 
-    def _claim(self, kinds: tuple[str, ...]) -> tuple[int | None, float]:
-        """Return the operation that is ours now, or None and in how many seconds one will be due."""
+    def _claim(self, kinds: tuple[str, ...]) -> tuple[Claim | None, float]:
+        """Return the claim to the operation that is ours now, or None and in how many seconds one will be due."""
         wanted = (col(Operation.state) == OperationState.QUEUED, col(Operation.kind).in_(kinds))
         with self._database.read() as session:
             times = session.exec(select(Operation.not_before).where(*wanted)).all()
@@ -122,4 +117,4 @@ class EmbeddedDispatcher:
             add_event(
                 session, operation, "running" if operation.attempt == 1 else f"resumed, attempt {operation.attempt}"
             )
-            return operation.id, 0.0
+            return Claim(operation.id or 0, operation.attempt), 0.0

@@ -19,6 +19,7 @@ from commissaire.fleet.operations import (
 )
 from commissaire.fleet.rolling import members_for, row_of
 from commissaire.records import (
+    ROLLING,
     TERMINAL,
     Halt,
     Operation,
@@ -60,11 +61,15 @@ def request_halt(session: Session, operation: Operation, halt: Halt, requester: 
     """Ask that no further hosts of *operation* start, for the time being (pause) or for good (stop).
 
     Raises:
-        Conflict: it has ended already, or is of a kind that has no order.
+        Conflict: it has ended already, ends after the current hosts, or is of a kind that has no order.
     """
     _check_open(operation)
-    if operation.kind == OperationKind.BOOTSTRAP:
-        raise Conflict(f"operation {operation.id} is a bootstrap, whose hosts don't wait for each other; cancel it")
+    if operation.kind not in ROLLING:
+        raise Conflict(
+            f"operation {operation.id} is a {operation.kind}, whose hosts don't wait for each other; cancel it"
+        )
+    if halt == Halt.PAUSE and operation.halt == Halt.STOP:
+        raise Conflict(f"operation {operation.id} is being cancelled, and can't be paused; retry it when it has ended")
     if halt == Halt.STOP and operation.state != OperationState.RUNNING:
         request_cancel(session, operation, requester)
         return
@@ -85,7 +90,7 @@ def request_resume(session: Session, operation: Operation, requester: Requester)
     _check_open(operation)
     if operation.halt == Halt.STOP:
         raise Conflict(f"operation {operation.id} is being cancelled, and can't be resumed; retry it when it has ended")
-    if operation.halt is None:
+    if operation.halt is None and operation.state != OperationState.PAUSED:
         raise Conflict(f"operation {operation.id} is {operation.state}, not paused; there is nothing to resume")
     operation.halt, operation.halt_reason = None, ""
     if operation.state == OperationState.PAUSED:

@@ -18,6 +18,9 @@ class ControlFile:
             if halt is None:
                 self.path.unlink()
                 return
+            words = f"{halt} {' '.join(reason.split())}\n"
+            if self.path.exists() and self.path.read_text(encoding="utf-8") == words:
+                return  # asked again and again, also while the disk is full
             new = self.path.with_suffix(".new")
-            new.write_text(f"{halt} {' '.join(reason.split())}\n", encoding="utf-8")
+            new.write_text(words, encoding="utf-8")
             new.replace(self.path)

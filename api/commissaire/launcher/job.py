@@ -7,8 +7,15 @@ from typing import Any
 
 import orjson
 
-LET_GO = b"let go\n"
-"""What a supervisor is told after its job when it is to stop it, and to give the leases on its hosts back."""
+LET_GO = b"let go"
+"""The line that tells a supervisor after its job, when it is to stop it, to give the leases on its hosts back."""
+UNTIL = b"until "
+"""What begins a line that tells a supervisor until when its playbook may run; a `time.monotonic` of this machine."""
+
+
+def until_line(until: float) -> bytes:
+    """Tell a supervisor that its playbook may run until then, unless it is told a later time before."""
+    return b"%s%.3f\n" % (UNTIL, until)
 
 
 @dataclass(frozen=True)

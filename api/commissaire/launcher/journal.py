@@ -16,6 +16,7 @@ from commissaire.bus.notification import ChangeEvent
 from commissaire.bus.outbox import announce
 from commissaire.clock import now
 from commissaire.database import Database
+from commissaire.fleet.claims import Claim, held
 from commissaire.fleet.cut_short import cut_short
 from commissaire.fleet.hosts import pin_host_keys
 from commissaire.launcher.kinds import Effects, with_phase
@@ -49,19 +50,24 @@ class _Progress:
 
 
 class Journal:
-    """Writes what happens in operation *operation_id*; not for use from several threads."""
+    """Writes what happens in a claimed operation, as long as the claim holds; not for use from several threads."""
 
-    def __init__(self, database: Database, notices: Notices, operation_id: int, effects: Effects) -> None:
+    def __init__(self, database: Database, notices: Notices, claim: Claim, effects: Effects) -> None:
         self._database = database
         self._notices = notices
-        self._operation_id = operation_id
+        self._claim = claim
+        self._operation_id = claim.operation_id
         self._effects = effects
         self._hosts = self._load()
         self.last_warning = ""
         """What Ansible said last outside any task: the reason when a playbook ends before it begins."""
 
     def write(self, entries: list[dict[str, Any]]) -> None:
-        """Record a batch of entries (`commissaire.launcher.entry`) and what they mean for their hosts."""
+        """Record a batch of entries (`commissaire.launcher.entry`) and what they mean for their hosts.
+
+        Raises:
+            ClaimLost: the operation was taken over; nothing is recorded.
+        """
         rows = []
         new_keys: list[str] = []
         for entry in entries:
@@ -73,6 +79,7 @@ class Journal:
                 self._apply(entry)
                 rows.append(self._row(entry))
         with self._database.write() as session:
+            held(session, self._claim)
             pin_host_keys(session, new_keys)
             self._store(session, rows)
         self._notices.publish(self._operation_id)
@@ -81,6 +88,9 @@ class Journal:
         """Give every host that is still open its last state; return how many hosts are in which state.
 
         *why* is why the playbook ended early, if it is known.
+
+        Raises:
+            ClaimLost: the operation was taken over; nothing is recorded.
         """
         rows = []
         for address, host in self._hosts.items():
@@ -97,6 +107,7 @@ class Journal:
                     words = "cancelled before its turn" if cancelled else "the operation ended before its turn"
                     rows.append(self._close(address, host, OperationHostState.NOT_STARTED, words))
         with self._database.write() as session:
+            held(session, self._claim)
             self._store(session, rows)
         return self.counts()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlmodel import col, select
 
 from commissaire.clock import now
 from commissaire.database import Database
+from commissaire.fleet.claims import TRUST_SECONDS, Claim, ClaimLost, held
 from commissaire.fleet.operations import add_event, settle
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.journal import Journal
@@ -25,12 +27,14 @@ from commissaire.secrets.store import SecretStore
 log = structlog.get_logger(__name__)
 
 _WELL = (OperationHostState.FINISHED, OperationHostState.SKIPPED)
+_LEFT = (OperationHostState.PENDING, OperationHostState.RUNNING, OperationHostState.NOT_STARTED)
+"""States in which a host has not come to its end."""
 MOST_KILLS = 5
 """An operation whose playbook is killed so often, without one more host being done in between, is given up."""
 
 
 class Launcher:
-    """Runs operations that a worker has claimed. Thread-safe."""
+    """Runs operations that a worker has claimed. Thread-safe, but for two claims to one operation at once."""
 
     def __init__(
         self,
@@ -48,21 +52,22 @@ class Launcher:
         self._private = data_dir / "operations"
         self._runtime = runtime
 
-    def run(self, operation_id: int) -> None:
+    def run(self, claim: Claim) -> None:
         """Carry out an operation that is ours. It ends terminal, or queued again when the server is stopping.
+
+        If another server takes it over meanwhile, this one's part in it ends, and nothing is recorded of that.
 
         Raises:
             SQLAlchemyError: the database failed; the playbook is stopped, and nothing could be recorded of that.
         """
-        structlog.contextvars.bind_contextvars(operation_id=operation_id)
+        structlog.contextvars.bind_contextvars(operation_id=claim.operation_id)
         try:
-            self._run(operation_id)
+            self._run_or_fail(claim)
         except SQLAlchemyError:
-            self._supervisors.stop(operation_id)
+            self._supervisors.stop(claim.operation_id)
             raise
-        except Exception as error:
-            log.exception("operation_broke", operation_id=operation_id)
-            self._settle(operation_id, OperationState.FAILED, f"Commissaire itself failed: {type(error).__name__}")
+        except ClaimLost as error:
+            log.warning("operation_taken_over", message=str(error))
         finally:
             structlog.contextvars.clear_contextvars()
 
@@ -79,10 +84,33 @@ class Launcher:
         for operation_id, cancelled_by, halt, reason in wishes:
             if cancelled_by is not None:
                 self._supervisors.stop(operation_id or 0, let_go=True)
-            else:
+                continue
+            try:
                 ControlFile(self._private / str(operation_id)).tell(halt, reason)
+            except OSError as error:  # it is on record, and tried again; others need not wait for that
+                log.error("operation_not_told", operation_id=operation_id, error=str(error))
 
-    def _run(self, operation_id: int) -> None:
+    def keep(self, operation_ids: set[int], until: float) -> None:
+        """Let playbooks run on until then (`time.monotonic`): until then nobody else takes their hosts over."""
+        for operation_id in operation_ids:
+            self._supervisors.keep(operation_id, until)
+
+    def drop(self, operation_id: int) -> None:
+        """Stop the playbook of an operation that another server has taken over, leases and all."""
+        log.warning("operation_lost", operation_id=operation_id)
+        self._supervisors.stop(operation_id)
+
+    def _run_or_fail(self, claim: Claim) -> None:
+        try:
+            self._run(claim)
+        except (SQLAlchemyError, ClaimLost):
+            raise
+        except Exception as error:
+            log.exception("operation_broke", operation_id=claim.operation_id)
+            self._settle(claim, OperationState.FAILED, f"Commissaire itself failed: {type(error).__name__}")
+
+    def _run(self, claim: Claim) -> None:
+        operation_id = claim.operation_id
         directory = self._private / str(operation_id)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700, parents=True)
@@ -93,41 +121,51 @@ class Launcher:
             ControlFile(directory).tell(operation.halt, operation.halt_reason)
             kind = KINDS[operation.kind]
             effects = no_effects if operation.dry_run else kind.effects
-            journal = Journal(self._database, self._notices, operation_id, effects)
+            journal = Journal(self._database, self._notices, claim, effects)
             journal.write([_unusable(address, why) for address, why in plan.unusable.items()])
             log.info("operation_started", kind=operation.kind, cluster=operation.cluster, attempt=operation.attempt)
             end: dict[str, Any] = {"rc": 0, "message": plan.message}
             if plan.job:
-                end = self._supervisors.run(plan.job, journal.write, lambda: self._is_wanted(operation_id))
-            self._end(operation_id, journal, end)
+                end = self._supervisors.run(plan.job, journal.write, lambda: self._begin(claim))
+            self._end(claim, journal, end)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _is_wanted(self, operation_id: int) -> bool:
-        with self._database.read() as session:
-            return session.get_one(Operation, operation_id).cancel_requested_by is None
+    def _begin(self, claim: Claim) -> float | None:
+        """Return until when the playbook may run (`time.monotonic`) without another word; None when it may not."""
+        until = time.monotonic() + TRUST_SECONDS
+        with self._database.write() as session:
+            operation = held(session, claim)
+            operation.heartbeat_at = now()
+            session.add(operation)
+            return None if operation.cancel_requested_by is not None else until
 
-    def _end(self, operation_id: int, journal: Journal, end: dict[str, Any]) -> None:
+    def _end(self, claim: Claim, journal: Journal, end: dict[str, Any]) -> None:
         with self._database.read() as session:
-            operation = session.get_one(Operation, operation_id)
+            operation = session.get_one(Operation, claim.operation_id)
         done = journal.counts()[OperationHostState.FINISHED]
         kills = operation.kills + 1 if done == operation.done_at_kill else 1
-        if operation.cancel_requested_by is not None and end["rc"] != 0:
-            self._finish(operation, journal, end, cancelled_by=f"cancelled by {operation.cancel_requested_by}")
+        if operation.cancel_requested_by is not None and (end["rc"] != 0 or journal.held_back()):
+            self._finish(claim, operation, journal, end, cancelled_by=f"cancelled by {operation.cancel_requested_by}")
         elif self._supervisors.stopping and end["rc"] != 0:
-            self._put_back(operation_id, "interrupted by the server's shutdown; it goes on when the server is back")
+            self._put_back(claim, "interrupted by the server's shutdown; it goes on when the server is back")
         elif end["rc"] is None and kills <= MOST_KILLS:
             why = end["message"] or "the playbook was killed"
-            self._put_back(operation_id, f"{why}; it goes on where it was", kills=kills, done_at_kill=done)
-        elif operation.halt == Halt.STOP:
-            self._finish(operation, journal, end, cancelled_by=operation.halt_reason)
-        elif journal.held_back():
-            self._hold(operation, journal)
-        else:
-            self._finish(operation, journal, end)
+            self._put_back(claim, f"{why}; it goes on where it was", kills=kills, done_at_kill=done)
+        elif operation.halt == Halt.STOP and any(journal.counts()[state] for state in _LEFT):
+            self._finish(claim, operation, journal, end, cancelled_by=operation.halt_reason)
+        elif not journal.held_back():
+            self._finish(claim, operation, journal, end)
+        elif not self._hold(claim, journal):
+            self._end(claim, journal, end)
 
     def _finish(
-        self, operation: Operation, journal: Journal, end: dict[str, Any], cancelled_by: str | None = None
+        self,
+        claim: Claim,
+        operation: Operation,
+        journal: Journal,
+        end: dict[str, Any],
+        cancelled_by: str | None = None,
     ) -> None:
         refusal = journal.refusal()
         counts = journal.end(end["message"], cancelled=cancelled_by is not None)
@@ -149,18 +187,23 @@ class Launcher:
             state, message = OperationState.FAILED, f"{why} ({tally or 'no hosts'})" if why else tally
         else:
             state, message = OperationState.FINISHED, tally or "there was nothing to do"
-        self._settle(operation.id or 0, state, message)
+        self._settle(claim, state, message)
 
-    def _settle(self, operation_id: int, state: OperationState, message: str) -> None:
+    def _settle(self, claim: Claim, state: OperationState, message: str) -> None:
         with self._database.write() as session:
-            settle(session, session.get_one(Operation, operation_id), state, message)
-        self._notices.publish(operation_id)
-        log.info("operation_ended", operation_id=operation_id, state=str(state), message=message)
+            settle(session, held(session, claim), state, message)
+        self._notices.publish(claim.operation_id)
+        log.info("operation_ended", operation_id=claim.operation_id, state=str(state), message=message)
 
-    def _hold(self, operation: Operation, journal: Journal) -> None:
-        """Leave the hosts that were held back for later: until somebody resumes it, or until the time they told."""
+    def _hold(self, claim: Claim, journal: Journal) -> bool:
+        """Leave the hosts that were held back for later: until somebody resumes it, or until the time they told.
+
+        Return False, and leave it as it is, when it was cancelled just now.
+        """
         with self._database.write() as session:
-            operation = session.get_one(Operation, operation.id)
+            operation = held(session, claim)
+            if operation.cancel_requested_by is not None or operation.halt == Halt.STOP:
+                return False
             if operation.halt is None and journal.waits_for_somebody():
                 operation.halt, operation.halt_reason = Halt.PAUSE, journal.held_back()
             if operation.halt == Halt.PAUSE:
@@ -171,19 +214,20 @@ class Launcher:
             operation.owner = operation.heartbeat_at = None
             session.add(operation)
             add_event(session, operation, operation.message)
-        self._notices.publish(operation.id or 0)
+        self._notices.publish(claim.operation_id)
         log.info("operation_held", state=operation.state, message=operation.message)
+        return True
 
-    def _put_back(self, operation_id: int, message: str, **changes: int) -> None:
+    def _put_back(self, claim: Claim, message: str, **changes: int) -> None:
         with self._database.write() as session:
-            operation = session.get_one(Operation, operation_id)
+            operation = held(session, claim)
             operation.state, operation.owner, operation.heartbeat_at = OperationState.QUEUED, None, None
             operation.message = message
             for name, value in changes.items():
                 setattr(operation, name, value)
             session.add(operation)
             add_event(session, operation, message)
-        log.info("operation_interrupted", operation_id=operation_id, message=message)
+        log.info("operation_interrupted", operation_id=claim.operation_id, message=message)
 
 
 def _unusable(address: str, why: str) -> dict[str, Any]:

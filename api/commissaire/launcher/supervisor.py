@@ -1,9 +1,10 @@
 """The process between the server and one playbook: it starts the playbook, and nothing that it started outlives it.
 
 Standard input brings one job, then stays open as long as the playbook may run: its end, because the server stops the
-operation or because the server is gone, kills everything below. If LET_GO comes before its end, the leases on hosts
-are given back first; without it, whoever resumes the operation takes them over. Standard output carries journal
-entries, one JSON object a line, the last one `{"type": "end", ...}`.
+operation or because the server is gone, kills everything below. So does the time that the last line `until` told: a
+server that can't say any more that the operation is its own lets another one take it over soon after. If LET_GO comes
+before the end, the leases on hosts are given back first; without it, whoever resumes the operation takes them over.
+Standard output carries journal entries, one JSON object a line, the last one `{"type": "end", ...}`.
 
 Ansible's workers leave their parent's process group, and ssh's connection masters leave everything. So the supervisor
 is a child subreaper (prctl(2)): whatever loses its parent becomes its child, and can be found and killed.
@@ -13,12 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,14 +33,15 @@ import psutil
 
 from commissaire.launcher.collections import collections_path
 from commissaire.launcher.entry import entry_of
-from commissaire.launcher.job import LET_GO, Job
+from commissaire.launcher.job import LET_GO, UNTIL, Job
 from commissaire.launcher.marker import RUN_MARKER
 
 RENEWER = "cmsr-lease"
 """The processes of the collection that keep a lease alive (plugin_utils/renewer.py): SIGTERM makes them return it."""
 USUAL_COLLECTIONS = ("~/.ansible/collections", "/usr/share/ansible/collections")
 """Where ansible-galaxy puts them, behind ours, so that no copy of it wins: for playbooks that check hosts."""
-_LET_GO_SECONDS = 3.0
+_LET_GO_SECONDS = 1.5
+_LOOK_AGAIN_SECONDS = 0.1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -45,11 +50,12 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     report = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not end up between the entries
-    line = _read_line(0)
-    if not line:
+    line, newline, rest = _read_line(0).partition(b"\n")
+    if not newline:
         return
     job = Job.from_line(line)
-    threading.Thread(target=_kill_all_at_end_of, args=(0,), daemon=True).start()
+    deserted = threading.Event()
+    threading.Thread(target=_kill_all_at_end_of, args=(0, rest, deserted), daemon=True).start()
     end: dict[str, Any]
     try:
         end = _run(job, report)
@@ -58,6 +64,8 @@ def main() -> None:
     finally:
         kill_descendants()
         shutil.rmtree(job.runtime_directory, ignore_errors=True)
+    if deserted.is_set():
+        end = {"rc": None, "message": "the server could not say that it is there, so its playbook was stopped"}
     _write(report, {"type": "end", **end})
 
 
@@ -83,11 +91,14 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
             _write(report, entry)
         return False  # no file an event
 
+    variables = directory / "extra_vars.json"
+    variables.touch(mode=0o600)
+    variables.write_bytes(orjson.dumps(job.extra_vars))  # as an argument they could be too long, and everybody sees it
     run = ansible_runner.run(
         private_data_dir=job.directory,
         playbook=job.playbook,
         inventory=job.inventory,
-        extravars=job.extra_vars,
+        extravars=str(variables),
         forks=job.forks,
         cmdline="--check --diff" if job.dry_run else None,
         event_handler=handle,
@@ -156,18 +167,32 @@ def _read_line(descriptor: int) -> bytes:
     chunks = []
     while chunk := os.read(descriptor, 1 << 20):
         chunks.append(chunk)
-        if chunk.endswith(b"\n"):
+        if b"\n" in chunk:
             break
     return b"".join(chunks)
 
 
-def _kill_all_at_end_of(descriptor: int) -> None:
-    told = b""
-    while word := os.read(descriptor, len(LET_GO)):
-        told += word
-    if told == LET_GO:
+def _kill_all_at_end_of(descriptor: int, rest: bytes, deserted: threading.Event) -> None:
+    """Wait for the end of what the server says, of which *rest* was read, or of the time that it told."""
+    until, let_go = math.inf, False
+    while True:
+        *lines, rest = rest.split(b"\n")
+        for line in lines:
+            let_go = let_go or line == LET_GO
+            until = float(line.removeprefix(UNTIL)) if line.startswith(UNTIL) else until
+        left = None if until == math.inf else max(0.0, until - time.monotonic())
+        if not select.select([descriptor], [], [], left)[0]:
+            deserted.set()
+            break
+        chunk = os.read(descriptor, 1 << 16)
+        if not chunk:
+            break
+        rest += chunk
+    if let_go:
         _end_renewers()
-    kill_descendants()
+    while True:  # until this process ends: it may be just about to start the playbook
+        kill_descendants()
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _end_renewers() -> None:

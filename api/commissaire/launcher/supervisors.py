@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from typing import IO, Any
 import orjson
 import structlog
 
-from commissaire.launcher.job import LET_GO, Job
+from commissaire.launcher.job import LET_GO, Job, until_line
 
 log = structlog.get_logger(__name__)
 _CHUNK_BYTES = 1 << 20
@@ -24,36 +26,36 @@ class Supervisors:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[int, subprocess.Popen[bytes]] = {}
-        self._standby: subprocess.Popen[bytes] | None = None
+        self._running: dict[int, _Supervisor] = {}
+        self._standby: _Supervisor | None = None
         self.stopping = False
 
     def warm_up(self) -> None:
         """Start the next supervisor already now: its imports cost more than the rest of a launch."""
         with self._lock:
             if self._standby is None and not self.stopping:
-                self._standby = _spawn()
+                self._standby = _Supervisor()
 
     def run(
-        self, job: Job, write: Callable[[list[dict[str, Any]]], None], is_wanted: Callable[[], bool] = lambda: True
+        self,
+        job: Job,
+        write: Callable[[list[dict[str, Any]]], None],
+        begin: Callable[[], float | None] = lambda: math.inf,
     ) -> dict[str, Any]:
         """Run *job* to its end, handing what happens to *write*; return `{"rc", "message"}`, rc None when it was cut.
 
-        *is_wanted* is asked once `stop` would find the process: nothing that stops the job falls between the two.
+        *begin* is asked once `stop` would find the process: nothing that stops the job falls between the two. It tells
+        until when (`time.monotonic`) the job may run before `keep` tells a later time, or None when it isn't wanted.
         """
-        process = self._take(job.operation_id)
+        supervisor = self._take(job.operation_id)
         try:
-            if process.stdin is None or process.stdout is None:
-                raise RuntimeError("the supervisor has no pipes")
-            if not is_wanted():
+            until = begin()
+            if until is None:
                 return {"rc": None, "message": ""}
-            try:
-                process.stdin.write(job.to_line())
-                process.stdin.flush()
-            except (BrokenPipeError, ValueError):  # ValueError: `stop_all` has closed the pipe
+            if not supervisor.give(job.to_line() + (until_line(until) if until < math.inf else b"")):
                 return {"rc": None, "message": "the supervisor process ended before it got its job"}
             self.warm_up()
-            for entries in _batches(process.stdout):
+            for entries in _batches(supervisor.news):
                 if entries[-1]["type"] == "end":
                     if entries[:-1]:
                         write(entries[:-1])
@@ -63,43 +65,95 @@ class Supervisors:
         finally:
             with self._lock:
                 self._running.pop(job.operation_id, None)
-            _stop(process)
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            supervisor.stop()
+            supervisor.process.wait()
+            supervisor.news.close()
+
+    def keep(self, operation_id: int, until: float) -> None:
+        """Let a job run until then, if it runs here."""
+        with self._lock:
+            supervisor = self._running.get(operation_id)
+        if supervisor is not None:
+            supervisor.keep(until)
 
     def stop(self, operation_id: int, *, let_go: bool = False) -> None:
         """Stop a job, if it runs here; no more happens on its hosts. With *let_go* their leases are given back."""
         with self._lock:
-            process = self._running.get(operation_id)
-        if process is not None:
-            _stop(process, LET_GO if let_go else b"")
+            supervisor = self._running.get(operation_id)
+        if supervisor is not None:
+            supervisor.stop(LET_GO + b"\n" if let_go else b"")
 
     def stop_all(self) -> None:
         """Stop all jobs, and start none any more."""
         with self._lock:
             self.stopping = True
             standby, self._standby = self._standby, None
-            processes = [*self._running.values(), *([standby] if standby else [])]
-        for process in processes:
-            _stop(process)
-        for process in processes:
+            supervisors = [*self._running.values(), *([standby] if standby else [])]
+        for supervisor in supervisors:
+            supervisor.stop()
+        for supervisor in supervisors:
             try:
-                process.wait(_STOP_SECONDS)
+                supervisor.process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
-        if standby is not None and standby.stdout is not None:
-            standby.stdout.close()
+                supervisor.process.kill()
+        if standby is not None:
+            standby.news.close()
 
-    def _take(self, operation_id: int) -> subprocess.Popen[bytes]:
+    def _take(self, operation_id: int) -> _Supervisor:
         with self._lock:
-            process, self._standby = self._standby, None
-            if process is None or process.poll() is not None:
-                process = _spawn()
-            self._running[operation_id] = process
+            supervisor, self._standby = self._standby, None
+            if supervisor is None or supervisor.process.poll() is not None:
+                supervisor = _Supervisor()
+            self._running[operation_id] = supervisor
             if self.stopping:
-                _stop(process)
-            return process
+                supervisor.stop()
+            return supervisor
+
+
+class _Supervisor:
+    """One supervisor process, and the pipes to and from it. Several threads tell it things."""
+
+    def __init__(self) -> None:
+        self.process = _spawn()
+        if self.process.stdin is None or self.process.stdout is None:
+            raise RuntimeError("the supervisor has no pipes")
+        self._words = self.process.stdin
+        self.news = self.process.stdout
+        self._has_job = False
+        self._lock = threading.Lock()
+
+    def give(self, job: bytes) -> bool:
+        """Give it its job; return False when it is gone, or was stopped."""
+        try:
+            self._words.write(job)
+            self._words.flush()
+            with self._lock:
+                os.set_blocking(self._words.fileno(), False)  # who tells it more must not wait for it
+                self._has_job = True
+        except (BrokenPipeError, ValueError):  # ValueError: `stop` has closed the pipe
+            return False
+        return True
+
+    def keep(self, until: float) -> None:
+        """Let its playbook run until then."""
+        with self._lock:
+            if self._has_job:
+                self._tell(until_line(until))
+
+    def stop(self, last_words: bytes = b"") -> None:
+        """Close its standard input, after *last_words*: it kills what is below it, and ends."""
+        with self._lock:
+            if self._has_job:
+                self._tell(last_words)
+            self._has_job = False
+            with contextlib.suppress(BrokenPipeError):
+                self._words.close()
+
+    def _tell(self, words: bytes) -> None:
+        try:
+            os.write(self._words.fileno(), words)
+        except OSError:  # gone; or stopped for so long that the pipe is full
+            log.debug("supervisor_gone", pid=self.process.pid)
 
 
 def _spawn() -> subprocess.Popen[bytes]:
@@ -111,16 +165,6 @@ def _spawn() -> subprocess.Popen[bytes]:
         env=environment,
         start_new_session=True,
     )
-
-
-def _stop(process: subprocess.Popen[bytes], last_words: bytes = b"") -> None:
-    """Close the supervisor's standard input, after *last_words*: it kills what is below it, and ends."""
-    if process.stdin is not None and not process.stdin.closed:
-        try:
-            process.stdin.write(last_words)
-            process.stdin.close()
-        except (BrokenPipeError, ValueError):  # ValueError: another thread has closed it just now
-            log.debug("supervisor_gone", pid=process.pid)
 
 
 def _batches(stream: IO[bytes]) -> Iterator[list[dict[str, Any]]]:

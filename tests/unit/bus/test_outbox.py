@@ -12,6 +12,7 @@ from commissaire.bus.notification import PUBLIC
 from commissaire.bus.outbox import watch
 from commissaire.clock import now
 from commissaire.database import Database
+from commissaire.fleet.claims import Claim
 from commissaire.fleet.operations import Requester, request_bootstrap
 from commissaire.fleet.rolling import request_rolling
 from commissaire.launcher.journal import Journal
@@ -122,9 +123,12 @@ def test_the_progress_of_an_operation_is_told_in_its_order(database: Database, t
         operation, _ = request_rolling(session, OperationKind.RESTART, web, {}, SOMEBODY)
         operation_id = operation.id
     assert told.keys[-3:] == ["Operation.created", "OperationHost.created", "OperationHost.created"]
-    told.clear()
     assert operation_id is not None
-    journal = Journal(database, Notices(), operation_id, lambda *_: None)
+    with database.write() as session:
+        claimed = session.get_one(Operation, operation_id)
+        claimed.state, claimed.attempt = "running", 1
+    told.clear()
+    journal = Journal(database, Notices(), Claim(operation_id, 1), lambda *_: None)
     entry = {
         "type": "checkpoint",
         "time": now().isoformat(),

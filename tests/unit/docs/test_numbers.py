@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from commissaire import database, requests, scheduler, watcher
-from commissaire.dispatch import embedded
-from commissaire.fleet import checks, limits, operations
+from commissaire.dispatch import embedded, workers
+from commissaire.fleet import checks, claims, limits, operations
 from commissaire.launcher import checks as launcher_checks
 from commissaire.launcher.kinds import DEFAULT_REBOOT_TIMEOUT_SECONDS, KINDS
 from commissaire.records import Operation
@@ -28,7 +28,9 @@ WINDOW = limits.Limits(max_unavailable=1000, max_failures=0)
         ("guide", f"| `max_failures` | `{limits.DEFAULT_MAX_FAILURES}` |"),
         ("guide", f"SQLite was locked for {database.BUSY_TIMEOUT_SECONDS} s"),
         ("architecture", f"waits {operations.BOOTSTRAP_DELAY.total_seconds():g} s for others"),
-        ("architecture", f"one each {embedded.HEARTBEAT_SECONDS:g} s; after {embedded.EXPIRY_SECONDS:g} s of silence"),
+        ("architecture", f"one each {embedded.HEARTBEAT_SECONDS:g} s; after {claims.EXPIRY_SECONDS:g} s of silence"),
+        ("architecture", f"without one for {claims.TRUST_SECONDS:g} s"),
+        ("architecture", f"asked each {workers.WISHES_SECONDS:g} s"),
         ("architecture", f"{KINDS['restart'].forks(Operation(kind='restart'), WINDOW)} at most"),
         ("guide", f"each {Settings.model_fields['watch_interval_seconds'].default // 60} minutes"),
         ("guide", f"looks again {checks.CONFIRM_SECONDS:g} s later"),

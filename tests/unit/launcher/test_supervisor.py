@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psutil
 import pytest
 
-from commissaire.launcher.job import Job
+from commissaire.launcher.job import LET_GO, Job, until_line
 
 WAIT = """
 - hosts: all
@@ -22,6 +23,26 @@ WAIT = """
   tasks:
     - ansible.builtin.pause: {seconds: 60}
       delegate_to: localhost
+"""
+RENEW = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  tasks:
+    - ansible.builtin.raw: |
+        printf cmsr-lease >/proc/$$/comm
+        trap 'touch "{{ folder }}/given back"; exit' TERM
+        touch {{ folder }}/taken
+        while :; do sleep 0.1; done
+"""
+LONG = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars: {from_play: a variable of the play}
+  tasks:
+    - ansible.builtin.assert:
+        that: [min_healthy_of | length == 3000, from_play == 'an extra variable']
 """
 
 
@@ -60,18 +81,67 @@ def test_closing_standard_input_kills_everything_below(supervisor: subprocess.Po
     assert supervisor.stdin is not None
     supervisor.stdin.write(_job(tmp_path, "wait.yml").to_line())
     supervisor.stdin.flush()
-    process = psutil.Process(supervisor.pid)
-    deadline = time.monotonic() + 30
-    while not any("ansible-playbook" in " ".join(child.cmdline()) for child in process.children(recursive=True)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    below = process.children(recursive=True)
+    below = _playbook_below(supervisor)
 
     supervisor.stdin.close()
 
     assert supervisor.wait(10) == 0
-    assert [child for child in below if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+    assert _alive(below) == []
     assert not (tmp_path / "run").exists(), "its sockets are gone, too"
+
+
+def test_a_playbook_whose_server_gives_no_sign_of_life_any_more_is_gone_in_time(
+    supervisor: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "wait.yml").write_text(WAIT)
+    assert supervisor.stdin is not None
+    assert supervisor.stdout is not None
+    supervisor.stdin.write(_job(tmp_path, "wait.yml").to_line() + until_line(time.monotonic() + 60))
+    supervisor.stdin.flush()
+    below = _playbook_below(supervisor)
+    until = time.monotonic() + 2
+    supervisor.stdin.write(until_line(until - 1) + until_line(until))
+    supervisor.stdin.flush()
+
+    time.sleep(1.5)
+    assert _alive(below) == below
+    assert supervisor.wait(10) == 0  # its standard input is still open
+    assert until < time.monotonic() < until + 3
+    assert _alive(below) == []
+    end = orjson.loads(supervisor.stdout.read().splitlines()[-1])
+    assert (end["type"], end["rc"], "its playbook was stopped" in end["message"]) == ("end", None, True)
+
+
+def test_leases_are_given_back_also_when_two_threads_of_the_server_asked_for_it(
+    supervisor: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "renew.yml").write_text(RENEW)
+    job = _job(tmp_path, "renew.yml", folder=str(tmp_path))
+    assert supervisor.stdin is not None
+    supervisor.stdin.write(job.to_line())
+    supervisor.stdin.flush()
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "taken").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    supervisor.stdin.write((LET_GO + b"\n") * 2)
+    supervisor.stdin.close()
+    assert supervisor.wait(10) == 0
+    assert (tmp_path / "given back").exists()
+
+
+def test_variables_are_as_long_as_they_need_be_and_in_no_argument(
+    supervisor: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "long.yml").write_text(LONG)
+    names = [f"host-{number:04}.rack-17.dc-2.example.internal.net" for number in range(3000)]
+    job = _job(tmp_path, "long.yml", min_healthy_of=names, from_play="an extra variable")
+    entries = _run(supervisor, job)
+    assert entries[-1] == {"type": "end", "rc": 0, "message": ""}, entries
+    assert (tmp_path / "extra_vars.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_supervisor_without_a_job_ends_with_its_server(supervisor: subprocess.Popen[bytes]) -> None:
@@ -79,14 +149,27 @@ def test_a_supervisor_without_a_job_ends_with_its_server(supervisor: subprocess.
     assert (out, supervisor.returncode) == (b"", 0)
 
 
-def _job(folder: Path, playbook: str) -> Job:
+def _playbook_below(supervisor: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    process = psutil.Process(supervisor.pid)
+    deadline = time.monotonic() + 30
+    while not any("ansible-playbook" in " ".join(child.cmdline()) for child in process.children(recursive=True)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process.children(recursive=True)
+
+
+def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def _job(directory: Path, playbook: str, **extra_vars: Any) -> Job:
     return Job(
         operation_id=1,
         playbook=playbook,
-        directory=str(folder),
-        runtime_directory=str(folder / "run"),
+        directory=str(directory),
+        runtime_directory=str(directory / "run"),
         inventory={"all": {"hosts": {"here": {"ansible_connection": "local"}}}},
-        extra_vars={},
+        extra_vars=extra_vars,
         known_hosts="",
         keys=[],
         forks=1,

@@ -246,6 +246,7 @@ def _ask_once(
 def _control(parts: Services, operation_id: int, ask: Callable[[Session, Operation], None]) -> OperationShown:
     with parts.database.write() as session:
         operation = find(session, operation_id)
+        session.refresh(operation, with_for_update=True)  # a worker may be about to claim it, or to end it
         ask(session, operation)
         parts.dispatcher.enqueue(session, operation)
         shown = show(session, operation)
