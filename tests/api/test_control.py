@@ -80,6 +80,39 @@ def test_only_what_is_paused_can_be_resumed(fleet: Fleet) -> None:
     assert (status, "being cancelled" in problem["detail"]) == (409, True)
 
 
+def test_what_ends_after_its_current_hosts_is_not_paused_any_more(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    operation = fleet.restart()
+    fleet.claim()
+    post(fleet, f"/{operation}/pause")
+    assert post(fleet, f"/{operation}/cancel", {"after_current_hosts": True})[0] == 202
+    status, problem = post(fleet, f"/{operation}/pause")
+    assert (status, "is being cancelled, and can't be paused" in problem["detail"]) == (409, True)
+    assert of(fleet, operation).halt == "stop"
+
+
+def test_whatever_is_paused_can_be_resumed(fleet: Fleet) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    operation = fleet.restart()
+    post(fleet, f"/{operation}/pause")
+    with fleet.services.database.write() as session:
+        session.get_one(Operation, operation).halt = None
+    status, resumed = post(fleet, f"/{operation}/resume")
+    assert (status, resumed["state"]) == (202, "queued")
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_what_only_asks_hosts_for_their_leases_is_not_paused(fleet: Fleet, claimed: bool) -> None:
+    fleet.cluster("web", "10.0.0.1")
+    operation = post(fleet, "", {"kind": "lease_show", "cluster": "web"})[1]["id"]
+    if claimed:
+        fleet.claim("lease_show")
+    for path, body in (("pause", None), ("cancel", {"after_current_hosts": True})):
+        status, problem = post(fleet, f"/{operation}/{path}", body)
+        assert (status, "is a lease_show, whose hosts don't wait" in problem["detail"]) == (409, True)
+    assert post(fleet, f"/{operation}/cancel")[0] == 202
+
+
 def test_a_bootstrap_is_neither_paused_nor_retried(fleet: Fleet) -> None:
     fleet.client.put("/api/v0/host/10.0.0.1", json={})
     assert post(fleet, "/1/pause")[0] == 409
@@ -228,18 +261,12 @@ def test_a_key_has_a_length(fleet: Fleet, key: str) -> None:
     assert post(fleet, "", RESTART, **{"Idempotency-Key": key})[0] == 400
 
 
-def test_a_dry_run_needs_no_cluster_for_itself_and_leaves_the_records_alone(fleet: Fleet) -> None:
+def test_a_dry_run_needs_no_cluster_for_itself(fleet: Fleet) -> None:
     fleet.cluster("web", "10.0.0.1")
     fleet.restart()
     status, dry = post(fleet, "", {**RESTART, "kind": "upgrade", "dry_run": True})
     assert (status, dry["dry_run"], dry["state"]) == (201, True, "queued")
     assert fleet.client.get("/api/v0/cluster/web/upgrade").status_code == 404
-    with fleet.services.database.read() as session:
-        assert _status(session) == "active"
-
-
-def _status(session: Session) -> str:
-    return session.get_one(Host, 1).status
 
 
 def test_what_has_no_cluster_any_more_or_never_had_one_is_not_retried(fleet: Fleet) -> None:

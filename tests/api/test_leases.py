@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.conftest import Fleet
+from api.conftest import Fleet, checkpoint
 from commissaire.fleet.claims import Claim
-from commissaire.records import Operation
+from commissaire.launcher.kinds import lease_name
+from commissaire.launcher.plan import Plan, make_plan
+from commissaire.records import Operation, OperationState
 
 BREAK = {"kind": "lease_break", "parameters": {"reason": "its controller is gone"}}
 
@@ -71,3 +77,59 @@ def test_the_audit_trail_tells_which_hosts_and_what_was_refused(fleet: Fleet) ->
         ("restart on cluster web (dry run)", 404),
         ("lease_break on 10.0.0.1, 10.0.0.2; its controller is gone", 404),
     ]
+
+
+
+def planned(fleet: Fleet, operation: int, folder: Path) -> Plan:
+    with fleet.services.database.read() as session:
+        return make_plan(session, fleet.services.secrets, session.get_one(Operation, operation), folder, folder)
+
+
+def with_key(fleet: Fleet, *addresses: str) -> None:
+    """Make a cluster of hosts with a key that ssh could use."""
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    fleet.cluster("web")
+    for address in addresses:
+        fleet.host(address, cluster="web", ssh_priv_key=base64.b64encode(pem).decode())
+    fleet.end(1)
+
+
+def test_all_that_may_have_left_a_lease_since_a_host_was_well_are_succeeded(fleet: Fleet, tmp_path: Path) -> None:
+    with_key(fleet, "10.0.0.1", "10.0.0.2")
+    ways = [
+        ({"kind": "restart"}, "failed", False),
+        ({"kind": "restart"}, "finished", False),
+        ({"kind": "upgrade"}, "running", True),
+        ({"kind": "restart", "dry_run": True}, "failed", False),
+        ({"kind": "lease_show"}, "failed", False),
+        ({"kind": "restart"}, "failed", True),
+    ]
+    wanted = []
+    for asked, state, may_hold in ways:
+        _, operation = ask(fleet, {"cluster": "web", **asked})
+        journal = fleet.claim(asked["kind"])
+        journal.write([checkpoint(host, "rebooting", state) for host in ("10.0.0.1", "10.0.0.2")])
+        fleet.end(operation["id"], OperationState.CANCELLED)
+        wanted += [operation["id"]] if may_hold else []
+    _, well = ask(fleet, {"kind": "restart", "cluster": "web", "parameters": {"hosts": ["10.0.0.2"]}})
+    fleet.claim().write([checkpoint("10.0.0.2", "done", "finished")])
+    fleet.end(well["id"])
+    job = planned(fleet, fleet.restart(), tmp_path).job
+    assert job is not None
+    hosts = job.inventory["all"]["hosts"]
+    with fleet.services.database.read() as session:
+        earlier = [session.get_one(Operation, number) for number in reversed(wanted)]
+    names = [lease_name(operation.id, operation.created_at) for operation in earlier]
+    assert hosts["10.0.0.1"]["lease_succeeds"] == names
+    assert "lease_succeeds" not in hosts["10.0.0.2"]
+
+
+def test_hosts_that_could_not_be_asked_are_no_reason_not_to_ask_the_others_after_an_interruption(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    with_key(fleet, "10.0.0.1", "10.0.0.2")
+    _, operation = ask(fleet, {"kind": "lease_show", "cluster": "web"})
+    fleet.claim("lease_show").write([checkpoint("10.0.0.1", "connecting", "failed", "no answer")])
+    plan = planned(fleet, operation["id"], tmp_path)
+    assert plan.job is not None, plan.message
+    assert list(plan.job.inventory["all"]["hosts"]) == ["10.0.0.2"]
