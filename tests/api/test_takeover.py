@@ -191,3 +191,25 @@ def until(condition: Any, seconds: float) -> None:
 def everything(fleet: Fleet, operation: int) -> list[Any]:
     paths = ("", "/hosts", "/events")
     return [fleet.client.get(f"/api/v1/operations/{operation}{path}").json() for path in paths]
+
+
+def test_the_heartbeat_outlives_whatever_goes_wrong_at_one(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clumsy:
+        """Carries nothing out, and fails whenever it is asked what is wished."""
+
+        asked = 0
+
+        def obey(self, _: set[int]) -> None:
+            self.asked += 1
+            raise OSError(28, "No space left on device")
+
+        def keep(self, _: set[int], until: float) -> None:
+            assert until > time.monotonic()
+
+    monkeypatch.setattr(workers_module, "WISHES_SECONDS", 0.01)
+    carrier: Any = Clumsy()
+    workers = Workers(EmbeddedDispatcher(fleet.services.database, "clumsy"), carrier, threads_per_lane=0)
+    workers.start()
+    until(lambda: carrier.asked > 1, 10)
+    workers.stop_claiming()
+    workers.join(10)
