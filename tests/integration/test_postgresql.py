@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -119,6 +121,31 @@ def test_two_servers_never_ask_for_the_same_schedule(database_url: str) -> None:
     for database in databases:
         database.close()
     assert sorted(asked) == sorted(name or "" for name in operations) == sorted(names)
+
+
+@pytest.mark.parametrize(("request_", "answer"), [("pause", ("running", "pause")), ("cancel", ("running", None))])
+def test_a_request_waits_for_a_claim_that_is_under_way(
+    database_url: str, tmp_path: Path, request_: str, answer: tuple[str, str | None]
+) -> None:
+    plugin = {"name": "httpbasicauth", "users": {"admin": {"hash": hash_password("secret", rounds=4)}}}
+    settings = Settings(data_dir=tmp_path, database_url=database_url, workers=0, authentication_plugins=[plugin])
+    with TestClient(create_app(settings)) as client, ThreadPoolExecutor(1) as pool:
+        client.auth = ("admin", "secret")
+        assert client.put(f"/api/v0/cluster/{request_}", json={}).status_code == 201
+        assert client.put(f"/api/v0/host/{request_}.example", json={"cluster": request_}).status_code == 201
+        operation = client.put(f"/api/v0/cluster/{request_}/restart", json={}).headers["Location"]
+        number = int(operation.rpartition("/")[2])
+        database = Database(database_url)
+        with database.write() as session:  # as another server claims it
+            claimed = session.exec(select(Operation).where(Operation.id == number).with_for_update()).one()
+            claimed.state, claimed.attempt = OperationState.RUNNING, 1
+            session.add(claimed)
+            session.flush()
+            asked = pool.submit(client.post, f"{operation}/{request_}")
+            time.sleep(0.5)
+        database.close()
+        shown = asked.result(10).json()
+        assert (shown["state"], shown["halt"]) == answer
 
 
 def test_two_servers_never_claim_the_same_operation(database_url: str) -> None:
