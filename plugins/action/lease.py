@@ -28,7 +28,7 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["held", "verified", "released", "broken", "shown"], "default": "held"},
     "owner": {"type": "str", "default": ""},
     "operation_id": {"type": "str", "default": ""},
-    "succeeds": {"type": "list", "elements": "str", "default": []},
+    "succeeds": {"type": "raw", "default": []},
     "seconds": {"type": "int", "default": 60},
     "token": {"type": "int", "default": 0},
     "contact_timeout_seconds": {"type": "float", "default": 0},
@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             answer = first_contact(machine, lease.look_script(), arguments["contact_timeout_seconds"])
             found = lease.read(answer)
-            mine = {arguments["operation_id"], *arguments["succeeds"]} - {""}
+            mine = {arguments["operation_id"], *lease.names(arguments["succeeds"])} - {""}
             if found.is_held and found.operation not in mine:
                 raise lease.LeaseError(lease.held_by(found))
             return {"changed": True, **found.as_result()}
@@ -92,7 +92,7 @@ class ActionModule(ActionBase):
                     arguments["operation_id"],
                     arguments["seconds"],
                     arguments["contact_timeout_seconds"],
-                    arguments["succeeds"],
+                    lease.names(arguments["succeeds"]),
                 )
                 break
             except lease.LeaseError:

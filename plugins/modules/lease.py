@@ -43,9 +43,10 @@ options:
     type: str
     default: ""
   succeeds:
-    description: The O(operation_id) of runs that have ended, whose lease is taken over at once if it is still there.
-    type: list
-    elements: str
+    description:
+      - The O(operation_id) of a run that has ended, or a list of them, whose lease is taken over at once if it is still
+        there.
+    type: raw
     default: []
   seconds:
     description: How long the lease lasts after its last renewal, 10 to 604800.

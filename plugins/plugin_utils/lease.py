@@ -238,6 +238,11 @@ def lost(lease: Lease) -> str:
     return "lost its lease, which was broken or has expired: nothing more is done here"
 
 
+def names(value: object) -> list[str]:
+    """Return a name, or a list of names, as a list; a name may have a comma in it."""
+    return [str(name) for name in value] if isinstance(value, list | tuple) else [str(value)]
+
+
 def plain(text: str) -> str:
     """Return *text* as one line that can be a value: no control characters, no `=`, not too long."""
     return re.sub(r"[\x00-\x1f\x7f=]+", " ", text).strip()[:200]

@@ -57,6 +57,13 @@ def test_what_an_operation_that_has_ended_left_is_taken_over_at_once(do):
     assert do("take", owner="b", operation="", seconds=60, succeeds=[""])["outcome"] == "refused"
 
 
+@pytest.mark.parametrize(
+    ("given", "names"), [("late, again", ["late, again"]), (["1", 2], ["1", "2"]), (7, ["7"]), ([], [])]
+)
+def test_one_that_has_ended_or_a_list_of_them_is_named(given, names):
+    assert lease.names(given) == names
+
+
 def test_an_expired_lease_that_nobody_took_is_renewed(do):
     do("take", owner="a", operation="1", seconds=60)
     expire(do.file)
