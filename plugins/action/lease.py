@@ -116,7 +116,8 @@ class ActionModule(ActionBase):
             released = lease.release(machine, arguments["token"])
         except (NoContactError, CommandError) as error:
             return {"changed": False, "msg": f"the lease expires by itself, because the host is silent: {error}"}
-        return {"changed": released, "msg": "released" if released else "was not ours any more"}
+        told = {} if released else {"_ansible_verbose_always": True}  # a reader of plain output learns of it, too
+        return {"changed": released, "msg": "released" if released else "was not ours any more", **told}
 
     def _broken(self, machine: Machine, note: renewer.Note, arguments: dict[str, Any]) -> dict[str, Any]:
         if not arguments["reason"].strip():

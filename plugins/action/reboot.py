@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
                 arguments["lease_token"],
                 arguments["lock_timeout_seconds"],
             )
-        answer = restart.wait(boot_id, ordered=not resumed)
+        answer = restart.wait(boot_id, not resumed, arguments["lease_token"])
         state = judge(answer, arguments["fail_on_degraded"])
         return {
             "changed": not resumed,

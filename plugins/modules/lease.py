@@ -15,12 +15,11 @@ description:
   - The lease lies on the host, in C(/var/lib/commissaire/lease), and survives reboots. It changes under a lock there,
     by the host's own clock, and each change of its holder is in the host's system log.
   - It is renewed while the play goes on, by a process beside Ansible's workers. When the play ends in any way, or is
-    stopped, or can't reach the host, the lease expires after O(seconds).
+    stopped, or can't reach the host, the lease expires after O(seconds). A task that was under way when the play was
+    stopped still has it renewed until it ends.
   - Its token grows with each holder. A holder whose lease was taken over or broken fails at its next verification.
   - Needs no Python on the host, only a POSIX shell, C(flock) and, for another user than root, C(sudo) without a
     password.
-  - When one of Ansible's workers was killed, a play with a free strategy waits for it forever. The process that renews
-    the lease notices that within 15 seconds, says so and ends the play.
 extends_documentation_fragment:
   - commissaire.fleet.phase
 options:

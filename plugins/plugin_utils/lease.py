@@ -34,7 +34,7 @@ set -e
 umask 022
 file={LEASE} action=$1
 number() {{ case $1 in ''|*[!0-9]*) echo 0 ;; *) echo "$1" ;; esac; }}
-token=0 owner= operation= seconds=0 expires=0 since=0
+token=0 owner= operation= seconds=0 usual=0 expires=0 since=0
 if [ -e "$file" ]; then
   while IFS='=' read -r name value; do
     case $name in
@@ -42,14 +42,15 @@ if [ -e "$file" ]; then
       operation) operation=$value ;;
       token) token=$(number "$value") ;;
       seconds) seconds=$(number "$value") ;;
+      usual) usual=$(number "$value") ;;
       expires) expires=$(number "$value") ;;
       since) since=$(number "$value") ;;
     esac
   done <"$file"
 fi
-now=$(date +%s)
+now=$(date +%s) clamped=no
 # a clock that was set back must not lengthen a lease
-[ "$((expires - now))" -le "$seconds" ] || expires=$((now + seconds))
+[ "$((expires - now))" -le "$seconds" ] || {{ expires=$((now + seconds)); clamped=yes; }}
 if [ -z "$owner" ]; then held=no; elif [ "$expires" -gt "$now" ]; then held=yes; else held=expired; fi
 # whether the holder is the operation that asks, or one of those that have ended
 ours() {{
@@ -61,8 +62,8 @@ ours() {{
   return 1
 }}
 write() {{
-  said=$(printf 'token=%s\nowner=%s\noperation=%s\nseconds=%s\nexpires=%s\nsince=%s\n' \
-    "$token" "$owner" "$operation" "$seconds" "$expires" "$since" | dd of="$file.new" conv=fsync 2>&1) ||
+  said=$(printf 'token=%s\nowner=%s\noperation=%s\nseconds=%s\nusual=%s\nexpires=%s\nsince=%s\n' \
+    "$token" "$owner" "$operation" "$seconds" "$usual" "$expires" "$since" | dd of="$file.new" conv=fsync 2>&1) ||
     {{ echo "can't write $file: $said" >&2; exit 1; }}
   mv "$file.new" "$file"
   sync "${{file%/*}}" 2>/dev/null || sync
@@ -70,20 +71,33 @@ write() {{
 tell() {{ logger -t commissaire -- "lease $*" 2>/dev/null || :; }}
 case $action in
   take)
-    if [ "$held" = yes ] && ! ours take "$@"; then outcome=refused; else
+    if [ "$held" = yes ] && ! ours take "$@"; then
+      outcome=refused
+      [ "$clamped" = no ] || write # so that it expires at last, however often somebody looks
+    else
       [ "$held" = no ] || echo "taken_over_from=$owner"
-      outcome=held token=$((token + 1)) owner=$2 operation=$3 seconds=$4 since=$now expires=$((now + $4))
+      outcome=held token=$((token + 1)) owner=$2 operation=$3 seconds=$4 usual=$4 since=$now
+      expires=$((now + $4))
       write
       tell "$token taken by $owner for operation $operation"
     fi ;;
   renew)
-    if [ -n "$owner" ] && [ "$token" = "$5" ]; then outcome=held seconds=$4 expires=$((now + $4)); write
+    if [ -n "$owner" ] && [ "$token" = "$5" ]; then
+      outcome=held
+      [ "$expires" -ge "$((now + $4))" ] || {{ seconds=$4; expires=$((now + $4)); }}
+      write
+    else outcome=lost; fi ;;
+  shorten)
+    if [ -n "$owner" ] && [ "$token" = "$5" ]; then
+      outcome=held
+      [ "$usual" -eq 0 ] || {{ seconds=$usual; expires=$((now + usual)); }}
+      write
     else outcome=lost; fi ;;
   verify)
     if [ "$held" = yes ] && [ "$token" = "$5" ]; then outcome=held; else outcome=lost; fi ;;
   release)
     if [ -n "$owner" ] && [ "$token" = "$5" ]; then
-      outcome=released owner= operation= seconds=0 expires=0 since=0
+      outcome=released owner= operation= seconds=0 usual=0 expires=0 since=0
       write
       tell "$token released"
     else outcome=lost; fi ;;
@@ -91,7 +105,7 @@ case $action in
     if [ "$held" = yes ]; then
       echo "broken_owner=$owner"
       tell "$token of $owner broken by $2: $6"
-      outcome=broken token=$((token + 1)) owner= operation= seconds=0 expires=0 since=0
+      outcome=broken token=$((token + 1)) owner= operation= seconds=0 usual=0 expires=0 since=0
       write
     else outcome=free; fi ;;
   *) if [ "$held" = yes ]; then outcome=held; else outcome=free; fi ;;
@@ -140,7 +154,11 @@ def script(
     reason: str = "",
     succeeds: Sequence[str] = (),
 ) -> str:
-    """Return the shell script that does *action* (take, renew, verify, release, break, look) and prints the outcome."""
+    """Return the shell script that does *action* and prints the outcome.
+
+    Actions are take, renew (never to an earlier expiry), shorten (to what it was taken for, from now on), verify,
+    release, break and look.
+    """
     arguments = [action, plain(owner), plain(operation), str(seconds), str(token), plain(reason), *map(plain, succeeds)]
     directory = LEASE.rpartition("/")[0]
     # one shell as root; who may open the lock file may hold it, so nobody else may
@@ -151,12 +169,25 @@ def script(
 def guard(token: int, seconds: int) -> str:
     """Return shell that ends the script that follows it, after printing `outcome=lost`, unless *token* holds the lease.
 
-    The lease lasts *seconds* from then on.
+    The lease lasts *seconds* from then on, or longer.
     """
     return f"""
 guarded=$({script("renew", token=token, seconds=seconds)}) || exit 1
 printf '%s\\n' "$guarded"
 case $guarded in *outcome=lost*) exit 0 ;; esac
+"""
+
+
+def settle(token: int, boot_id: str) -> str:
+    """Return shell that ends what `guard` prolonged the lease by, once the host has another boot id than *boot_id*.
+
+    It prints `outcome=lost` when *token* holds the lease no more.
+    """
+    shorten = script("shorten", token=token)
+    return f"""
+if [ "$(cat /proc/sys/kernel/random/boot_id)" != {shlex.quote(boot_id)} ]; then
+{shorten}
+fi
 """
 
 
@@ -206,7 +237,7 @@ def verify(machine: Machine, token: int) -> Lease:
 
 
 def renew(machine: Machine, token: int, seconds: int) -> bool:
-    """Hold the lease for *seconds* from now; return False when it was lost."""
+    """Hold the lease for *seconds* from now at least; return False when it was lost."""
     return machine.ask(script("renew", token=token, seconds=seconds), CONTACT_SECONDS)["outcome"] == "held"
 
 

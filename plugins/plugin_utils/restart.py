@@ -158,8 +158,10 @@ class Restart:
         self.machine.hang_up()
         self.timings["order"] = _since(start)
 
-    def wait(self, boot_id: str, ordered: bool = True) -> Answer:
+    def wait(self, boot_id: str, ordered: bool = True, lease_token: int = 0) -> Answer:
         """Return what the machine says once it has another boot id than `boot_id` and has started its services.
+
+        With a `lease_token` the lease is then as short again as it was taken for; a lost one is a failure.
 
         Call it right after `order`; without an order the machine may be back already. The port is asked first, because
         that costs nothing; a port that never falls silent (a proxy may hold it) is not waited for.
@@ -177,9 +179,11 @@ class Restart:
                 next_login = elapsed * 2
                 self.timings["port"] = _since(start)
                 try:
-                    answer = self._look(start)
+                    answer = self._look(start, lease.settle(lease_token, boot_id) if lease_token else "")
                     if answer["boot_id"] not in ("", boot_id):
                         self.timings["up"] = _since(start)
+                        if answer["outcome"] == "lost":
+                            raise RestartError(f"is back, but {lease.lost(lease.read(answer))}", out_of_service=True)
                         return answer
                     words, down = f"still has the boot id {boot_id}", port is None
                 except HostKeyError as error:
@@ -197,9 +201,9 @@ class Restart:
             time.sleep(pause_seconds(elapsed))
         raise RestartError(f"did not come back within {self.timeout_seconds:g} s: {words}", out_of_service=True)
 
-    def _look(self, start: float) -> Answer:
+    def _look(self, start: float, afterwards: str) -> Answer:
         left = max(1, int(self.timeout_seconds - (time.monotonic() - start)))
-        return self.machine.ask(LOOK.replace("SECONDS_LEFT", str(left)), left + 1)
+        return self.machine.ask(LOOK.replace("SECONDS_LEFT", str(left)) + afterwards, left + 1)
 
 
 def read_observation(answer: Answer) -> Observation:

@@ -1,6 +1,8 @@
 """The script that keeps the lease, run here, on a file of this test's."""
 
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import lease
@@ -77,6 +79,36 @@ def test_a_clock_that_was_set_back_makes_no_lease_longer(do):
     expires = int(text.partition("expires=")[2].split()[0])
     do.file.write_text(text.replace(f"expires={expires}", f"expires={expires + 100000}"))
     assert int(do("look")["left"]) <= 60
+
+
+def test_a_lease_from_a_clock_that_was_set_back_expires_however_often_others_want_it(do):
+    do("take", owner="a", operation="1", seconds=1)
+    text = do.file.read_text()
+    expires = int(text.partition("expires=")[2].split()[0])
+    do.file.write_text(text.replace(f"expires={expires}", f"expires={expires + 100000}"))
+    assert do("take", owner="b", operation="2", seconds=60)["outcome"] == "refused"
+    time.sleep(2)
+    assert do("take", owner="b", operation="2", seconds=60)["outcome"] == "held"
+
+
+def test_a_renewal_never_shortens_a_lease_and_the_end_of_a_reboot_does(do):
+    do("take", owner="a", operation="1", seconds=60)
+    assert do("renew", token=1, seconds=660)["left"] == "660"
+    assert int(do("renew", token=1, seconds=60)["left"]) > 600
+    assert int(do("look")["left"]) > 600
+    shortened = do("shorten", token=1)
+    assert (shortened["outcome"], shortened["left"]) == ("held", "60")
+    assert int(do("look")["left"]) <= 60
+    assert do("shorten", token=2)["outcome"] == "lost"
+
+
+def test_a_lease_is_settled_by_a_host_that_has_rebooted(do):
+    do("take", owner="a", operation="1", seconds=60)
+    do("renew", token=1, seconds=660)
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    for before, shortest, longest in ((boot_id, 601, 660), ("another", 1, 60)):
+        subprocess.run(["sh"], input=lease.settle(1, before), text=True, capture_output=True, check=True)
+        assert shortest <= int(do("look")["left"]) <= longest
 
 
 def test_a_broken_lease_is_lost_and_tells_whose_it_was(do):

@@ -121,6 +121,22 @@ def test_a_host_is_not_rebooted_while_a_package_manager_does_not_come_to_an_end(
     assert not caught.value.out_of_service
 
 
+def test_a_machine_whose_lease_was_lost_while_it_was_away_has_failed():
+    machine = Paper({"boot_id": "new", "outcome": "lost", "owner": "somebody"})
+    with pytest.raises(RestartError, match="is back, but lost its lease to somebody") as caught:
+        Restart(machine, 60).wait("old", lease_token=7)
+    assert caught.value.out_of_service
+
+
+def test_the_lease_is_only_settled_where_there_is_one():
+    machine = Paper({"boot_id": "new", "outcome": "held"})
+    Restart(machine, 60).wait("old", lease_token=7)
+    Restart(machine, 60).wait("old")
+    with_lease, without = machine.scripts
+    assert "shorten '' '' 0 7" in with_lease
+    assert "shorten" not in without
+
+
 def test_the_marker_is_written_with_an_operation_only():
     machine = Paper({})
     Restart(machine, 60).order("old", "", ["kexec", "-l now"])
