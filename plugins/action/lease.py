@@ -22,6 +22,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import (
     NoContactError,
     changed_key,
 )
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.progress import checkpoint
 
 ARGUMENTS = {
@@ -54,7 +55,9 @@ class ActionModule(ActionBase):
                 f"seconds is {arguments['seconds']}; give {SHORTEST_SECONDS} to {lease.LONGEST_SECONDS}"
             )
         host = (task_vars or {}).get("inventory_hostname", "the host")
-        note = renewer.Note.of(C.DEFAULT_LOCAL_TMP, str(self._task.get_play()._uuid), host)
+        play = str(self._task.get_play()._uuid)
+        note = renewer.Note.of(C.DEFAULT_LOCAL_TMP, play, host)
+        self._places = PlaceFile(C.DEFAULT_LOCAL_TMP, play)
         try:
             result = getattr(self, f"_{arguments['state']}")(Machine(self), note, arguments)
         except lease.LeaseError as error:
@@ -99,7 +102,7 @@ class ActionModule(ActionBase):
                 if time.monotonic() - start >= arguments["wait_seconds"]:
                     raise
             time.sleep(POLL_SECONDS)
-        renewer.start(machine, note, found.token, arguments["seconds"])
+        renewer.start(machine, note, self._places, found.token, arguments["seconds"])
         return {"changed": True, "taken_over_from": found.taken_over_from, **found.as_result()}
 
     def _verified(self, machine: Machine, note: renewer.Note, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ options:
   lease_token:
     description:
       - Reboots only under this lease, as M(commissaire.fleet.lease) returned it. The lease then lasts until the host
-        must be back.
+        must be back, and is as short as before once it is. A host whose lease was lost meanwhile has failed.
     type: int
     default: 0
   lock_timeout_seconds:

@@ -18,8 +18,8 @@ description:
     O(max_unavailable) narrow the window; more of them only wait.
   - A host that must wait is logged in to meanwhile, so that its place is not spent on that. Nothing is done on it.
   - It counts the failures it is told of with O(failed), and hosts that left the play while they held a place.
-  - When one of Ansible's workers was killed, a play with a free strategy waits for it forever. A process beside the play
-    notices that within 15 seconds, on a Linux controller, says so and ends the play.
+  - When one of Ansible's workers was killed, a play with a free strategy waits for it forever. A process beside the
+    play notices that within a minute, mostly in 10 seconds, on a Linux controller, says so and ends the play.
   - A task that ends C(unreachable) takes its host out of the play, and no C(rescue) releases the place. Hosts that wait
     for it give up after 20 seconds without anyone at work, on a Linux controller; on another they wait on.
 extends_documentation_fragment:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible.utils.display import Display
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -93,6 +95,7 @@ def leave_behind(name: str, work: Callable[[], None]) -> None:
         for descriptor in (0, 1, 2):  # whoever started the play must not wait for the end of this one
             os.dup2(null, descriptor)
         os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
+        _hush()
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
         work()
@@ -101,10 +104,26 @@ def leave_behind(name: str, work: Callable[[], None]) -> None:
     os._exit(0)
 
 
+def voluntary_switches(pid: int) -> int:
+    """Return how often the process gave its processor up to wait; one that polls does so over and over."""
+    try:
+        status = (PROC / str(pid) / "status").read_text()
+    except OSError:
+        return 0
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
 def ended_children(parent: int) -> str:
     """Return what changes whenever a child of `parent` has ended and `parent` has seen it (cminflt, cutime)."""
     fields = _fields(PROC / str(parent))
     return " ".join([*fields[8:9], *fields[13:14]])
+
+
+def _hush() -> None:
+    """Have Ansible say nothing more here: the descriptors of the queue and the log are closed, or another file's."""
+    display = Display()
+    display.verbosity = display.log_verbosity = 0
+    display._final_q = None
 
 
 def _started(pid: int) -> str:

@@ -16,9 +16,13 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import lease, processes
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import CommandError, Machine, NoContactError
+
+if TYPE_CHECKING:
+    from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile
 
 NAME = "cmsr-lease"
 """What ps shows, and a supervisor looks for; 15 characters at most."""
@@ -58,19 +62,20 @@ class Note:
         return not self.path.parent.exists()
 
 
-def start(machine: Machine, note: Note, token: int, seconds: int) -> None:
-    """Fork the renewer of a lease that was just taken for *seconds* in this worker."""
+def start(machine: Machine, note: Note, places: PlaceFile, token: int, seconds: int) -> None:
+    """Fork the renewer of a lease that was just taken for *seconds* in this worker; `places` are the play's."""
     note.write(token)
     main = processes.main_process()
-    processes.leave_behind(NAME, lambda: _Renewer(machine, note, token, seconds, main).run())
+    processes.leave_behind(NAME, lambda: Renewer(machine, note, places, token, seconds, main).run())
 
 
-class _Renewer:
+class Renewer:
     """Renews one lease."""
 
-    def __init__(self, machine: Machine, note: Note, token: int, seconds: int, main: int) -> None:
+    def __init__(self, machine: Machine, note: Note, places: PlaceFile, token: int, seconds: int, main: int) -> None:
         self._machine = machine
         self._note = note
+        self._places = places
         self._token = token
         self._seconds = seconds
         self._main = processes.Identity.of(main)
@@ -84,19 +89,27 @@ class _Renewer:
             time.sleep(LOOK_SECONDS)
             if time.monotonic() >= next_renewal:
                 next_renewal = time.monotonic() + self._seconds / RENEWALS
-                if not self._renew():
+                if not self.renew():
                     return
         if self._told_to_end or self._note.is_over():
             with contextlib.suppress(NoContactError, CommandError):
                 lease.release(self._machine, self._token)
 
+    def renew(self) -> bool:
+        """Return False when the lease is lost. A silent host keeps it until it expires, or is back before that."""
+        with contextlib.suppress(NoContactError, CommandError, OSError):
+            if self._is_at_work():
+                return lease.renew(self._machine, self._token, self._seconds)
+        return True
+
+    def _is_at_work(self) -> bool:
+        """Tell whether the play goes on; in one that is suspended (SIGSTOP, Ctrl-Z) workers still end their tasks."""
+        if not processes.is_stopped(self._main.pid):
+            return True
+        with self._places.change() as record:
+            waiting = set(record.waiting.values())
+        workers = (processes.live_workers(self._main.pid) or set()) - waiting
+        return not all(processes.is_stopped(worker) for worker in workers)
+
     def _end(self, *_: object) -> None:
         self._told_to_end = True
-
-    def _renew(self) -> bool:
-        """Return False when the lease is lost. A silent host keeps it until it expires, or is back before that."""
-        if processes.is_stopped(self._main.pid):
-            return True  # by SIGSTOP or Ctrl-Z: nobody works, so the lease may expire
-        with contextlib.suppress(NoContactError, CommandError):
-            return lease.renew(self._machine, self._token, self._seconds)
-        return True

@@ -23,6 +23,10 @@ NAME = "cmsr-watchdog"
 LOOK_SECONDS = 1.0
 LOOKS = 8
 """This many in a row without a worker of Ansible's that works on a host with a place, and the play hangs."""
+UNSEEN_LOOKS = 30
+"""So many where none is known to be killed: Ansible may have buried it before we looked."""
+POLLS = 15
+"""So often between two looks does a strategy ask for results, at least; a prompt or a callback plugin doesn't."""
 HANGS = (
     "[ERROR]: a worker process of ansible-playbook was killed (is the memory used up?), and Ansible would wait for it "
     "forever: ended. Run the playbook again; with the same operation_id it goes on where it was.\n"
@@ -36,21 +40,26 @@ def start(places: PlaceFile, directory: str, play: str) -> None:
         mark.open("x").close()
     except FileExistsError:
         return
+    for earlier in set(mark.parent.glob("commissaire-watchdog-*")) - {mark}:  # of plays that have ended
+        earlier.unlink(missing_ok=True)
     main = processes.main_process()
-    processes.leave_behind(NAME, lambda: _watch(places, mark, processes.Identity.of(main)))
+    processes.leave_behind(NAME, lambda: watch(places, mark, processes.Identity.of(main)))
 
 
-def _watch(places: PlaceFile, mark: Path, main: processes.Identity) -> None:
-    idle_looks = 0
+def watch(places: PlaceFile, mark: Path, main: processes.Identity) -> None:
+    """Look until the play that `mark` stands for hangs, or the mark or `main` is gone."""
+    idle_looks = polls = 0
     killed = False
     ended = ""
     while main.is_alive() and mark.exists():
         time.sleep(LOOK_SECONDS)
         killed = killed or processes.has_killed_child(main.pid)
         before, ended = ended, processes.ended_children(main.pid)
-        idle_looks = idle_looks + 1 if ended == before and _is_idle(places, main, killed) else 0
-        if idle_looks >= LOOKS and main.is_alive():
-            with contextlib.suppress(OSError), Path(f"/proc/{main.pid}/fd/2").open("w") as stderr:
+        polls_before, polls = polls, processes.voluntary_switches(main.pid)
+        hangs = ended == before and (killed or polls - polls_before >= POLLS) and _is_idle(places, main, killed)
+        idle_looks = idle_looks + 1 if hangs else 0
+        if idle_looks >= (LOOKS if killed else UNSEEN_LOOKS) and main.is_alive():
+            with contextlib.suppress(OSError), Path(f"/proc/{main.pid}/fd/2").open("a") as stderr:
                 stderr.write(HANGS)
             os.kill(main.pid, signal.SIGTERM)
             return

@@ -213,6 +213,31 @@ def test_a_run_that_was_stopped_for_too_long_does_nothing_more_on_the_host(lab, 
     assert len(held.boots()) == before + 1
 
 
+def test_a_run_that_tells_everything_renews_its_lease_as_well(lab, held):
+    run = Background(lab, HELD, "--limit", "h1", "-vvv", lease_seconds=SHORT_SECONDS)
+    until(lambda: is_held(held))
+    first = int(lease(held)["expires"])
+    until(lambda: int(lease(held)["expires"]) > first + SHORT_SECONDS)
+    let_go(held)
+    assert run.wait().returncode == 0
+
+
+def test_a_suspended_run_keeps_its_lease_while_its_worker_works_on(lab, held):
+    run = Background(lab, HELD, "--limit", "h1", lease_seconds=SHORT_SECONDS)
+    main = run.main()
+    until(lambda: is_held(held) and "sleep" in processes_of(held))
+    os.kill(main, signal.SIGSTOP)
+    try:
+        time.sleep(SHORT_SECONDS * 1.5)
+        second = run_playbook(lab, "restart", "--limit", "h1", lease_owner="second")
+        let_go(held)
+        until(lambda: int(lease(held)["expires"]) < time.time())
+    finally:
+        os.kill(main, signal.SIGCONT)
+    assert "h1 is leased" in second.last("h1")["message"]
+    run.wait()
+
+
 def test_a_killed_worker_ends_the_run_instead_of_hanging_it(lab, held):
     run = Background(lab, HELD, "--limit", "h1")
     main = run.main()
