@@ -9,13 +9,18 @@ import time
 from typing import Any
 
 from ansible import constants as C  # noqa: N812
+from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import place, watchdog
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import read_canary
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.control import plan_control
-from ansible_collections.commissaire.fleet.plugins.plugin_utils.failure_domain import arrange, read_domains
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.failure_domain import (
+    arrange,
+    play_order,
+    read_domains,
+)
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.gate import Gate, Rules
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.health import read_min_healthy
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.health_door import HealthDoor, read_ports
@@ -34,6 +39,7 @@ ARGUMENTS = {
     "failed": {"type": "bool", "default": False},
     "out_of_service": {"type": "bool", "default": False},
     "stop": {"type": "bool", "default": False},
+    "skipped": {"type": "bool", "default": False},
     "canary": {"type": "raw", "default": 0},
     "canary_soak_seconds": {"type": "float", "default": 0},
     "canary_ended_at": {"type": "float", "default": 0},
@@ -70,12 +76,12 @@ class ActionModule(ActionBase):
         host = variables["inventory_hostname"]
         play = str(self._task.get_play()._uuid)
         file = PlaceFile(C.DEFAULT_LOCAL_TMP, play)
-        everyone = variables["ansible_play_hosts_all"]
         if arguments["state"] == "released":
             return self._release(file, host, arguments)
-        gone = frozenset(everyone) - frozenset(variables["ansible_play_hosts"])
         try:
             order, domains = self._order(arguments, variables)
+            left = frozenset(variables["ansible_play_hosts"])
+            gone = {name: index for index, name in enumerate(order) if name not in left}
             rules = self._rules(arguments, variables, order, domains, gone, file)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -100,10 +106,8 @@ class ActionModule(ActionBase):
 
     def _release(self, file: PlaceFile, host: str, arguments: dict[str, Any]) -> dict[str, Any]:
         with file.change() as record:
-            outcome = (arguments[name] for name in ("failed", "out_of_service", "stop"))
-            record.places = place.release(record.places, host, *outcome)
-            if host in record.first:
-                record.first[host] = time.time()
+            outcome = (arguments[name] for name in ("failed", "out_of_service", "stop", "skipped"))
+            record.release(host, *outcome, now=time.time())
             kept = host in record.places.kept
         result = {"changed": False, "taken": kept, "msg": "keeps its place" if kept else "gave its place back"}
         if arguments["phase"]:
@@ -121,8 +125,8 @@ class ActionModule(ActionBase):
             raise ValueError("failure_domain is missing: the label or variable that tells each host's, such as zone")
 
         def find() -> dict[str, Any]:
-            everyone = variables["ansible_play_hosts_all"]  # by the inventory, while the batch is in the play's order
-            hosts = list(dict.fromkeys([*variables["ansible_play_batch"], *everyone]))
+            everyone = variables["ansible_play_hosts_all"]
+            hosts = play_order(everyone, variables["ansible_play_batch"], self._task.get_play().order)
             hostvars = variables["hostvars"]
             domains = read_domains(key, {host: hostvars[host] for host in everyone}) if key else {}
             return {"order": arrange(hosts, domains, spread, alone), "domains": domains}
@@ -136,36 +140,37 @@ class ActionModule(ActionBase):
         variables: dict[str, Any],
         order: list[str],
         domains: dict[str, str],
-        gone: frozenset[str],
+        gone: dict[str, int],
         file: PlaceFile,
     ) -> Rules:
         hosts = len(order)
         calendar = read_calendar(arguments["maintenance_windows"], arguments["blackouts"], arguments["outside_window"])
-        timely = (
-            lambda: plan_window(calendar, time.time(), file.has_begun()),
-            *self._health(arguments, variables),
-        )
         at_any_time = self._task.check_mode or arguments["interrupted"]
         return Rules(
             limits=place.read_limits(arguments["max_unavailable"], arguments["max_failures"], hosts),
             canary=read_canary(
                 arguments["canary"], arguments["canary_soak_seconds"], arguments["canary_ended_at"], hosts
             ),
-            doors=(lambda: plan_control(arguments["control_file"]), *(() if at_any_time else timely)),
+            doors=(
+                lambda: plan_control(arguments["control_file"]),
+                lambda: None if at_any_time else plan_window(calendar, time.time(), file.has_begun()),
+            ),
+            health=None if at_any_time else self._health(arguments, variables),
+            forks=context.CLIARGS.get("forks"),
             waits_when_paused=arguments["when_paused"] == "wait",
-            earlier={host: order.index(host) for host in gone} if arguments["count_earlier"] else {},
+            earlier=gone if arguments["count_earlier"] else {},
             domains=domains if arguments["one_domain_at_a_time"] else None,
             domains_away=tuple(arguments["domains_away"]),
         )
 
-    def _health(self, arguments: dict[str, Any], variables: dict[str, Any]) -> list[HealthDoor]:
-        hosts = arguments["min_healthy_of"] or variables["ansible_play_hosts_all"]
+    def _health(self, arguments: dict[str, Any], variables: dict[str, Any]) -> HealthDoor | None:
+        everyone = variables["ansible_play_hosts_all"]
+        hosts = list(dict.fromkeys(arguments["min_healthy_of"])) or everyone
         least = read_min_healthy(arguments["min_healthy"], len(hosts))
         if not least:
-            return []
-        ports = self._shared("ports").get(lambda: read_ports(hosts, variables["hostvars"]))
-        wait_seconds = arguments["min_healthy_wait_seconds"]
-        return [HealthDoor(self._shared("health"), ports, len(hosts), least, wait_seconds)]
+            return None
+        ports = self._shared("ports").get(lambda: read_ports([*hosts, *everyone], variables["hostvars"]))
+        return HealthDoor(self._shared("health"), ports, hosts, least, arguments["min_healthy_wait_seconds"])
 
     def _shared(self, name: str) -> SharedValue:
         return SharedValue(C.DEFAULT_LOCAL_TMP, str(self._task.get_play()._uuid), name)

@@ -23,10 +23,14 @@ class Canary:
 
 @dataclass(frozen=True)
 class Flight:
-    """How it went with the canary hosts: when each ended that has (seconds since the epoch), and which failed."""
+    """How it went with the canary hosts: when each ended that has (seconds since the epoch), and which failed.
+
+    A host that could not be tried, because a door was shut or it was not fit and is skipped, is none of them.
+    """
 
     ended: dict[str, float] = field(default_factory=dict)
     failed: frozenset[str] = field(default_factory=frozenset)
+    under_way: frozenset[str] = field(default_factory=frozenset)
 
 
 def read_canary(hosts: object, soak_seconds: float, ended_at: float, number_of_hosts: int) -> Canary:
@@ -36,13 +40,17 @@ def read_canary(hosts: object, soak_seconds: float, ended_at: float, number_of_h
     return Canary(max(number, least), soak_seconds, ended_at)
 
 
-def plan_canary(canary: Canary, flight: Flight, index: int, now: float) -> Decision | None:
-    """Decide whether the host at position `index` of the play must wait for the canary hosts; None when it needn't."""
-    if index < canary.hosts:
+def plan_canary(canary: Canary, flight: Flight, ahead: int, now: float) -> Decision | None:
+    """Decide whether a host must wait for the canary hosts; None when it needn't, or is one of them.
+
+    `ahead` hosts come before it that have not started, and still may.
+    """
+    left = canary.hosts - len(flight.ended) - len(flight.under_way)
+    if ahead < left:
         return None
     if flight.failed:
         return Decision("refuse", f"not started: {hosts_of(flight.failed)} failed, and went first to try it out")
-    if len(flight.ended) < canary.hosts:
+    if left > 0 or flight.under_way:
         return Decision("wait", f"waits for the {canary.hosts} hosts that go first")
     soaked_at = max([canary.ended_at, *flight.ended.values()]) + canary.soak_seconds
     if (canary.hosts or canary.ended_at) and now < soaked_at:

@@ -33,6 +33,20 @@ def read_domains(key: str, variables: Mapping[str, Mapping[str, object]]) -> dic
     return {**dict.fromkeys(variables, UNKNOWN), **domains}
 
 
+def play_order(everyone: Sequence[str], batch: Sequence[str], order: str | None) -> list[str]:
+    """Return all hosts of a play by its `order`, those included that failed before it and are not in its `batch`.
+
+    `everyone` is in the order of the inventory. A shuffled play has no place for the others: they come last.
+    """
+    if order in (None, "inventory"):
+        return list(everyone)
+    if order == "reverse_inventory":
+        return list(reversed(everyone))
+    if order in ("sorted", "reverse_sorted"):
+        return sorted(everyone, reverse=order == "reverse_sorted")
+    return list(dict.fromkeys([*batch, *everyone]))
+
+
 def arrange(hosts: Sequence[str], domains: Mapping[str, str], spread: bool, one_at_a_time: bool) -> list[str]:
     """Put hosts into the order in which they start: one of each domain in turn, or one domain after the other."""
     members: dict[str, list[str]] = {}

@@ -53,18 +53,30 @@ def look(ports: Mapping[str, SshPort]) -> frozenset[str]:
         return frozenset(host for host, complaint in zip(ports, complaints, strict=True) if complaint)
 
 
-def after_look(before: Health, silent: frozenset[str], hosts: int, least: int, now: float) -> Health:
-    """Return what is known after a look at `now` that found `silent` among so many hosts."""
-    short = hosts - len(silent) < least
+def after_look(
+    before: Health, silent: frozenset[str], hosts: int, least: int, now: float, away: frozenset[str] = frozenset()
+) -> Health:
+    """Return what is known after a look at `now` that found `silent` among so many hosts.
+
+    Hosts that are `away` because the play works on them will be back: they don't count for since when too few answer.
+    """
+    short = hosts - len(silent - away) < least
     return Health(now, silent, (before.short_since or now) if short else 0)
 
 
-def plan_health(health: Health, hosts: int, least: int, wait_seconds: float, now: float) -> Decision | None:
-    """Decide whether too few hosts answer for another one to go out of service; None when enough do."""
-    if not health.short_since:
+def plan_health(
+    health: Health, hosts: int, least: int, wait_seconds: float, now: float, away: frozenset[str] = frozenset()
+) -> Decision | None:
+    """Decide whether too few hosts answer for another one to go out of service; None when enough do.
+
+    Those that are `away`, because the play works on them, answer no more, or soon won't.
+    """
+    answering = hosts - len(health.silent | away)
+    if answering >= least:
         return None
-    answering, silent = hosts - len(health.silent), hosts_of(health.silent)
-    found = f"{answering} of {hosts} hosts answer, min_healthy is {least} ({silent} silent)"
-    if now - health.short_since >= wait_seconds:
+    which = {"silent": health.silent - away, "under way": away}
+    why = ", ".join(f"{hosts_of(names)} {what}" for what, names in which.items() if names)
+    found = f"{answering} of {hosts} hosts answer, min_healthy is {least} ({why})"
+    if health.short_since and now - health.short_since >= wait_seconds:
         return Decision("refuse", f"not started: for {wait_seconds:g} s, only {found}", fails=True)
     return Decision("wait", f"waits: only {found}")

@@ -12,7 +12,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.health import He
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.ssh_port import SshPort
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Decision
     from ansible_collections.commissaire.fleet.plugins.plugin_utils.shared_value import SharedValue
@@ -23,10 +23,13 @@ BY_SSH = ("ssh", "smart", "paramiko", "ansible.builtin.ssh", "ansible.builtin.pa
 
 
 class HealthDoor:
-    """Shut while fewer than `least` of the hosts answer; after `wait_seconds` of that no host starts any more."""
+    """Shut while fewer than `least` of the `hosts` answer; after `wait_seconds` of that no host starts any more.
+
+    `ports` are those of these hosts and of the play's, where they are known.
+    """
 
     def __init__(
-        self, shared: SharedValue, ports: Mapping[str, Any], hosts: int, least: int, wait_seconds: float
+        self, shared: SharedValue, ports: Mapping[str, Any], hosts: Sequence[str], least: int, wait_seconds: float
     ) -> None:
         self._shared = shared
         self._ports = {host: SshPort(*where) for host, where in ports.items()}
@@ -34,16 +37,27 @@ class HealthDoor:
         self._least = least
         self._wait_seconds = wait_seconds
 
-    def __call__(self) -> Decision | None:
-        """Look, unless somebody just did, and decide."""
+    def look(self, under_way: frozenset[str]) -> Health:
+        """Look which hosts answer, unless somebody just did; the play works on those `under_way`."""
         with self._shared.locked():
             raw = self._shared.read()
             health = Health(**{**raw, "silent": frozenset(raw["silent"])}) if raw else Health()
             if time.time() - health.looked_at > FRESH_SECONDS:
-                silent = look(self._ports)
-                health = after_look(health, silent, self._hosts, self._least, time.time())
+                silent = look({host: self._ports[host] for host in self._hosts if host in self._ports})
+                away = self._away(under_way)
+                health = after_look(health, silent, len(self._hosts), self._least, time.time(), away)
                 self._shared.write({**asdict(health), "silent": sorted(silent)})
-        return plan_health(health, self._hosts, self._least, self._wait_seconds, time.time())
+        return health
+
+    def plan(self, health: Health, under_way: frozenset[str]) -> Decision | None:
+        """Decide after a look, without any I/O; whom the play works on does not answer, whatever the look found."""
+        away = self._away(under_way)
+        return plan_health(health, len(self._hosts), self._least, self._wait_seconds, time.time(), away)
+
+    def _away(self, under_way: frozenset[str]) -> frozenset[str]:
+        """Return the hosts to look at that are under way, by their name or address."""
+        ports = {self._ports[host] for host in under_way if host in self._ports}
+        return frozenset(host for host in self._hosts if host in under_way or self._ports.get(host) in ports)
 
 
 def read_ports(hosts: list[str], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, int]]:

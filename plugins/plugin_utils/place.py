@@ -105,6 +105,11 @@ def release(
     )
 
 
+def find(places: Places, host: str) -> Places:
+    """Take back what `lose` said of a host that has not left the play after all."""
+    return replace(places, held=places.held | {host}, kept=places.kept - {host}, failed=places.failed - {host})
+
+
 def lose(places: Places, gone: frozenset[str]) -> Places:
     """Count hosts that left the play while they held a place as failed out of service."""
     lost = gone & places.held

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.commissaire.fleet.plugins.plugin_utils import place
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.canary import Flight
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PLACES = ("held", "kept", "failed", "stopped")
 
@@ -30,8 +31,8 @@ class Record:
 
     `arrived` are the positions in the play of the hosts that asked for a place, `waiting` those that still wait for
     one, each with its worker's pid. `first` are hosts that go before the others, with the time (seconds since the
-    epoch) when each ended, 0 before that. `lost` are hosts that left the play while they held a place. `begun` says
-    that a host has started.
+    epoch) when each ended, 0 before that. `lost` are hosts that left the play while they held a place, as it seemed.
+    `under_way` are those that hold one and have started, `begun` says that any has.
     """
 
     places: Places = field(default_factory=Places)
@@ -39,6 +40,7 @@ class Record:
     waiting: dict[int, int] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    under_way: set[str] = field(default_factory=set)
     begun: bool = False
 
     def begin(self, failed: dict[str, int], first: int, now: float) -> None:
@@ -50,10 +52,40 @@ class Record:
         self.arrived |= set(failed.values())
         self.first |= {host: now for host, index in failed.items() if index < first}
 
+    def leave(self, gone: Mapping[str, int]) -> None:
+        """Wait no more for hosts that left the play, at these positions of it; who had a place loses it."""
+        self.places = place.lose(self.places, frozenset(gone))
+        self.under_way -= set(gone)
+        self.arrived |= set(gone.values())
+
+    def give_up(self) -> None:
+        """Count those who hold a place as lost, and wait for nobody that has not come yet: no one is at work."""
+        self.lost |= self.places.held
+        self.places = place.lose(self.places, self.places.held)
+        self.under_way.clear()
+        self.arrived |= set(range(max(self.waiting, default=0)))
+
+    def release(self, host: str, failed: bool, out_of_service: bool, stop: bool, skipped: bool, now: float) -> None:
+        """Take the place back from `host`, as place.release has it; who was `skipped` has not tried anything out."""
+        if host in self.lost:
+            self.lost.discard(host)
+            self.places = place.find(self.places, host)
+        self.places = place.release(self.places, host, failed, out_of_service, stop)
+        self.under_way.discard(host)
+        if skipped:
+            self.first.pop(host, None)
+        elif host in self.first:
+            self.first[host] = now
+
     def flight(self) -> Flight:
-        """Tell how it went with the hosts that go first."""
+        """Tell how it goes with the hosts that go first."""
         ended = {host: time for host, time in self.first.items() if time}
-        return Flight(ended, self.places.failed & frozenset(self.first))
+        first = frozenset(self.first)
+        return Flight(ended, self.places.failed & first, first - frozenset(ended))
+
+    def nobody_comes(self, index: int, forks: int | None) -> bool:
+        """Tell whether all of Ansible's forks wait, that of the host at position `index` included."""
+        return forks is not None and not self.places.held and len({*self.waiting, index}) >= forks
 
     def ahead_of(self, index: int) -> int:
         """Count the hosts before position `index` of the play that wait for a place, or are still to ask for one."""
@@ -100,11 +132,12 @@ class PlaceFile:
             return Record()
         places = Places(*(frozenset(raw[name]) for name in PLACES))
         waiting = {int(index): pid for index, pid in raw["waiting"].items()}
-        return Record(places, set(raw["arrived"]), waiting, raw["first"], set(raw["lost"]), raw["begun"])
+        sets = (set(raw[name]) for name in ("lost", "under_way"))
+        return Record(places, set(raw["arrived"]), waiting, raw["first"], *sets, raw["begun"])
 
 
 def _dump(record: Record) -> str:
     places = record.places
     lists: dict[str, list[Any]] = {name: sorted(getattr(places, name)) for name in PLACES}
-    lists |= {"arrived": sorted(record.arrived), "lost": sorted(record.lost)}
+    lists |= {"arrived": sorted(record.arrived), "lost": sorted(record.lost), "under_way": sorted(record.under_way)}
     return json.dumps({**lists, "waiting": record.waiting, "first": record.first, "begun": record.begun})

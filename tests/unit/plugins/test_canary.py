@@ -24,29 +24,35 @@ def test_anything_else_is_refused(hosts):
 
 
 @pytest.mark.parametrize(
-    ("canary", "flight", "index", "action"),
+    ("canary", "flight", "ahead", "action"),
     [
         (Canary(), Flight(), 0, None),
         (Canary(2), Flight(), 1, None),
         (Canary(2), Flight(), 2, "wait"),
-        (Canary(2), Flight({"a": 10}), 2, "wait"),
-        (Canary(2), Flight({"a": 10, "b": 20}), 2, None),
-        (Canary(2), Flight({"a": 10}, frozenset({"b"})), 2, "refuse"),
-        (Canary(2, soak_seconds=100), Flight({"a": 10, "b": 901}), 2, "wait"),
-        (Canary(2, soak_seconds=100), Flight({"a": 10, "b": 900}), 2, None),
+        (Canary(2), Flight(under_way=frozenset("a")), 0, None),
+        (Canary(2), Flight(under_way=frozenset("a")), 1, "wait"),
+        (Canary(2), Flight(under_way=frozenset("ab")), 0, "wait"),
+        (Canary(2), Flight({"a": 10}), 0, None),
+        (Canary(2), Flight({"a": 10}), 1, "wait"),
+        (Canary(2), Flight({"a": 10}, under_way=frozenset("b")), 0, "wait"),
+        (Canary(2), Flight({"a": 10, "b": 20}), 0, None),
+        (Canary(2), Flight({"a": 10, "b": 20}), 9, None),
+        (Canary(2), Flight({"a": 10, "b": 20}, frozenset("b")), 0, "refuse"),
+        (Canary(2, soak_seconds=100), Flight({"a": 10, "b": 901}), 0, "wait"),
+        (Canary(2, soak_seconds=100), Flight({"a": 10, "b": 900}), 0, None),
         (Canary(0, soak_seconds=100, ended_at=901), Flight(), 0, "wait"),
         (Canary(0, soak_seconds=100, ended_at=900), Flight(), 0, None),
         (Canary(0, soak_seconds=100), Flight(), 0, None),
         (Canary(1, soak_seconds=100, ended_at=950), Flight({"a": 10}), 1, "wait"),
     ],
 )
-def test_the_others_wait_for_the_end_and_the_soak_of_the_first(canary, flight, index, action):
-    decision = plan_canary(canary, flight, index, now=1000)
+def test_the_others_wait_for_the_end_and_the_soak_of_the_first(canary, flight, ahead, action):
+    decision = plan_canary(canary, flight, ahead, now=1000)
     assert (decision and decision.action) == action
 
 
 def test_a_wait_says_for_what():
     waiting = plan_canary(Canary(1, 100), Flight({"a": 950}), 1, now=1000)
     assert waiting.message == "waits another 50 s, to see that the hosts that went first stay fit"
-    refused = plan_canary(Canary(1), Flight({}, frozenset({"a"})), 1, now=0)
+    refused = plan_canary(Canary(1), Flight({"a": 1}, frozenset({"a"})), 1, now=0)
     assert refused.message == "not started: a failed, and went first to try it out"

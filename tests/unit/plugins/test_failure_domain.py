@@ -1,10 +1,30 @@
 """Failure domains: the order of their hosts, and which may be out of service together."""
 
 import pytest
-from ansible_collections.commissaire.fleet.plugins.plugin_utils.failure_domain import arrange, plan_domain, read_domains
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.failure_domain import (
+    arrange,
+    plan_domain,
+    play_order,
+    read_domains,
+)
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place import Places
 
 DOMAINS = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "c1": "c", "c2": "c", "x": ""}
+
+
+@pytest.mark.parametrize(
+    ("order", "hosts"),
+    [
+        (None, "b a c"),
+        ("inventory", "b a c"),
+        ("reverse_inventory", "c a b"),
+        ("sorted", "a b c"),
+        ("reverse_sorted", "c b a"),
+        ("shuffle", "c a b"),
+    ],
+)
+def test_hosts_that_failed_before_the_play_have_the_place_in_it_that_they_would_have_had(order, hosts):
+    assert play_order(["b", "a", "c"], ["c", "a"], order) == hosts.split()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,32 @@ def test_the_hosts_that_are_silent_are_named():
     assert plan_health(health, 4, 3, 100, 1000).message.startswith("not started: for 100 s, only 2 of 4 hosts answer")
 
 
+@pytest.mark.parametrize(
+    ("silent", "away", "short_since", "action"),
+    [
+        ("", "a", 0, None),
+        ("", "ab", 0, "wait"),
+        ("a", "a", 0, None),
+        ("a", "b", 0, "wait"),
+        ("ab", "ab", 0, "wait"),
+        ("ab", "b", 0, "wait"),
+        ("ab", "", 1000, "refuse"),
+        ("abc", "c", 1000, "refuse"),
+    ],
+)
+def test_hosts_under_way_do_not_answer_but_are_waited_for(silent, away, short_since, action):
+    silent, away = frozenset(silent), frozenset(away)
+    health = after_look(Health(), silent, 10, 9, 1000, away)
+    assert health.short_since == short_since
+    decision = plan_health(health, 10, 9, 0, 1000, away)
+    assert (decision and decision.action) == action
+
+
+def test_a_host_under_way_is_named():
+    decision = plan_health(Health(1000, frozenset("a")), 3, 3, 300, 1000, frozenset("b"))
+    assert decision.message == "waits: only 1 of 3 hosts answer, min_healthy is 3 (a silent, b under way)"
+
+
 def test_only_a_greeting_counts_as_an_answer():
     with contextlib.ExitStack() as stack:
         ssh, mute = (stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2))

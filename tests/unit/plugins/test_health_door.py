@@ -16,15 +16,30 @@ def test_one_look_serves_all_who_wait_for_as_long_as_it_is_fresh(tmp_path, monke
     monkeypatch.setattr(health_door, "look", look)
     monkeypatch.setattr(health_door.time, "time", lambda: now[0])
     ports = {name: (name, 22) for name in ("h1", "h2", "h3")}
-    one, other = (HealthDoor(SharedValue(str(tmp_path), "play", "health"), ports, 3, 2, 100) for _ in range(2))
-    assert (one().action, other().action) == ("wait", "wait")
+    hosts = ["h1", "h2", "h3"]
+    one, other = (HealthDoor(SharedValue(str(tmp_path), "play", "health"), ports, hosts, 2, 100) for _ in range(2))
+
+    def ask(door):
+        return door.plan(door.look(frozenset()), frozenset())
+
+    assert (ask(one).action, ask(other).action) == ("wait", "wait")
     assert len(looks) == 1
     now[0] += 101
-    assert (other().action, one().action) == ("refuse", "refuse")
+    assert (ask(other).action, ask(one).action) == ("refuse", "refuse")
     assert len(looks) == 2
     now[0] += 5
-    assert (one(), other()) == (None, None)
-    assert looks == [["h1", "h2", "h3"]] * 3
+    assert (ask(one), ask(other)) == (None, None)
+    assert looks == [hosts] * 3
+
+
+def test_a_host_under_way_is_known_by_its_address_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(health_door, "look", lambda _ports: frozenset())
+    ports = {"h1": ["10.0.0.1", 22], "h2": ["10.0.0.2", 22], "10.0.0.1": ["10.0.0.1", 22], "10.0.0.2": ["10.0.0.2", 22]}
+    door = HealthDoor(SharedValue(str(tmp_path), "play", "health"), ports, ["10.0.0.1", "10.0.0.2"], 2, 100)
+    seen = door.look(frozenset())
+    assert door.plan(seen, frozenset()) is None
+    waiting = door.plan(seen, frozenset({"h1", "h3"}))
+    assert waiting.message == "waits: only 1 of 2 hosts answer, min_healthy is 2 (10.0.0.1 under way)"
 
 
 def test_hosts_are_asked_where_ansible_would_connect():

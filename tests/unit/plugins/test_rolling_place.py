@@ -37,19 +37,52 @@ PLAY = """\
 """
 
 
-def play(tmp_path, *arguments, interrupted=(), **variables):
+CANARY = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.assert:
+        that: inventory_hostname not in fails_before | default([])
+- hosts: all
+  order: "{{ play_order | default('inventory') }}"
+  gather_facts: false
+  strategy: ansible.builtin.host_pinned
+  tasks:
+    - commissaire.fleet.rolling_place:
+        state: taken
+        canary: "{{ canary }}"
+        max_failures: 1
+        max_unavailable: 6
+        count_earlier: "{{ fails_before is defined }}"
+        control_file: "{{ control | default('') }}"
+        when_paused: end
+        spread: "{{ spread | default(false) }}"
+        failure_domain: zone
+      register: place
+    - ansible.builtin.meta: end_host
+      when: not place.taken
+    - ansible.builtin.debug:
+        msg: "STARTED {{ inventory_hostname }}"
+    - commissaire.fleet.rolling_place:
+        state: released
+        skipped: "{{ inventory_hostname in skips | default([]) }}"
+        failed: "{{ inventory_hostname in fails | default([]) }}"
+"""
+
+
+def play(tmp_path, *arguments, interrupted=(), content=PLAY, **variables):
     """Return what ansible-playbook ended with, the hosts in the order in which they started, and its output."""
     hosts = {name: {"zone": zone, "interrupted": name in interrupted} for name, zone in ZONES.items()}
     own = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "shut": SHUT}
     own["temporary"] = str(tmp_path / "temporary")
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": own}}))
-    (tmp_path / "play.yml").write_text(PLAY)
+    (tmp_path / "play.yml").write_text(content)
     command = [Path(sys.executable).with_name("ansible-playbook"), "-i", tmp_path / "hosts.json", tmp_path / "play.yml"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment["ANSIBLE_LOCAL_TEMP"] = own["temporary"]
     done = subprocess.run(
         [*command, "-e", json.dumps(variables), *arguments],
-        cwd="/", env=environment, capture_output=True, text=True, check=False,
+        cwd="/", env=environment, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     return done.returncode, " ".join(re.findall(r"STARTED (\w+)", done.stdout)), done.stdout + done.stderr
 
@@ -70,3 +103,29 @@ def test_a_run_that_is_refused_has_failed(tmp_path):
     code, started, output = play(tmp_path, "-f", "2", outside="refuse")
     assert (code, started) == (2, ""), output
     assert "not started: blackout; hosts may start from 2199-01-01 00:00 UTC" in output
+
+
+def test_a_host_that_could_not_be_tried_is_replaced_by_the_next(tmp_path):
+    variables = {"canary": 1, "skips": ["a1", "a2"], "fails": ["a3"]}
+    code, started, output = play(tmp_path, "-f", "7", content=CANARY, **variables)
+    assert (code, started) == (0, "a1 a2 a3"), output
+    assert "not started: a3 failed, and went first to try it out" in output
+
+
+def test_a_first_host_that_failed_in_an_earlier_play_keeps_the_others_back(tmp_path):
+    variables = {"canary": 1, "fails_before": ["c1"], "play_order": "reverse_inventory"}
+    _code, started, output = play(tmp_path, "-f", "7", content=CANARY, **variables)
+    assert started == "", output
+    assert "not started: c1 failed, and went first to try it out" in output
+
+
+def test_a_play_that_is_paused_before_its_first_hosts_begin_ends(tmp_path):
+    control = tmp_path / "control"
+    control.write_text("pause for lunch")
+    code, started, output = play(tmp_path, "-f", "7", content=CANARY, canary=2, control=str(control))
+    assert (code, started) == (0, ""), output
+
+
+def test_too_few_forks_for_a_rearranged_order_do_not_keep_the_first_hosts_from_coming(tmp_path):
+    code, started, output = play(tmp_path, "-f", "3", content=CANARY, canary=3, spread=True)
+    assert (code, len(started.split())) == (0, len(ZONES)), output
