@@ -34,6 +34,7 @@ ARGUMENTS = {
     "token": {"type": "int", "default": 0},
     "contact_timeout_seconds": {"type": "float", "default": 0},
     "wait_seconds": {"type": "float", "default": 0},
+    "when_silent": {"type": "str", "choices": ["fail", "skip", "stop"], "default": "fail"},
     "reason": {"type": "str", "default": ""},
     "phase": {"type": "str"},
 }
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):
         except HostKeyError as error:
             return {"failed": True, "changed": False, "msg": f"{host} {changed_key(error)}"}
         except NoContactError as error:
-            return {"failed": True, "changed": False, "msg": f"{host} can't be reached: {error}"}
+            return _silent(f"{host} can't be reached: {error}", arguments["when_silent"])
         except CommandError as error:
             return {"failed": True, "changed": False, "msg": f"{host} can't be leased: {error}"}
         if arguments["phase"]:
@@ -138,6 +139,17 @@ class ActionModule(ActionBase):
     def _shown(self, machine: Machine, note: renewer.Note, arguments: dict[str, Any]) -> dict[str, Any]:
         found = lease.read(machine.ask(lease.look_script(), CONTACT_SECONDS))
         return {"changed": False, "msg": lease.told(found), **found.as_result()}
+
+
+def _silent(why: str, when_silent: str) -> dict[str, Any]:
+    result = {
+        "failed": when_silent != "skip",
+        "changed": False,
+        "fit": False,
+        "stop": when_silent == "stop",
+        "msg": why,
+    }
+    return {**result, "_ansible_verbose_always": True}  # a reader of plain output learns why, too
 
 
 def _owner() -> str:

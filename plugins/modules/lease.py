@@ -63,6 +63,13 @@ options:
     description: How long a host that does not answer at first is tried again.
     type: float
     default: 0
+  when_silent:
+    description:
+      - What a host is that can't be reached. V(fail) is a failure, V(skip) is none, V(stop) is one that says so in
+        RV(stop).
+    type: str
+    choices: [fail, skip, stop]
+    default: fail
   reason:
     description: Why the lease is broken; required for V(broken).
     type: str
@@ -93,6 +100,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+fit:
+  description: V(false).
+  returned: when the host can't be reached
+  type: bool
+stop:
+  description: Whether no other host is to start, with O(when_silent=stop).
+  returned: when the host can't be reached
+  type: bool
 token:
   description: The lease's token; with V(broken) and V(shown) that of who held it.
   returned: when O(state) is not V(released)

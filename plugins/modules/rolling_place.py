@@ -51,10 +51,18 @@ options:
     description: With O(failed=true), no further host starts, whatever O(max_failures) allows.
     type: bool
     default: false
+  skipped:
+    description:
+      - With O(state=released), nothing was done on the host. If it was one of the O(canary) hosts, the next one is in
+        its stead.
+    type: bool
+    default: false
   canary:
     description:
-      - How many hosts go first, as a number or a percentage of the play's hosts. The others wait until all of these
-        have ended, and are not started if one of them failed.
+      - How many hosts go first, as a number or a percentage of the play's hosts, rounded down, but to one at least. The
+        others wait until all of these have ended, and are not started if one of them failed.
+      - These are the first in the order that can be tried out. One that leaves the play before it starts, or is
+        O(skipped), is replaced by the next. So is one that Ansible has no fork for while all of its forks wait.
     type: raw
     default: 0
   canary_soak_seconds:
@@ -139,7 +147,7 @@ options:
   min_healthy:
     description:
       - How many hosts must answer before another one starts, or a percentage of O(min_healthy_of), rounded up. A host
-        answers when its sshd greets this controller.
+        answers when its sshd greets this controller, unless the play works on it.
     type: raw
     default: 0
   min_healthy_of:
@@ -148,7 +156,9 @@ options:
     elements: str
     default: []
   min_healthy_wait_seconds:
-    description: How long to wait for enough of them, before no further host is started, and the task fails.
+    description:
+      - How long to wait for enough of them, before no further host is started, and the task fails. Those that the play
+        works on are waited for as long as it does.
     type: float
     default: 300
 attributes:

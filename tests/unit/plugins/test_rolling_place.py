@@ -47,6 +47,9 @@ CANARY = """\
   order: "{{ play_order | default('inventory') }}"
   gather_facts: false
   strategy: ansible.builtin.host_pinned
+  pre_tasks:
+    - ansible.builtin.assert:
+        that: inventory_hostname not in fails_here | default([])
   tasks:
     - commissaire.fleet.rolling_place:
         state: taken
@@ -117,6 +120,11 @@ def test_a_first_host_that_failed_in_an_earlier_play_keeps_the_others_back(tmp_p
     _code, started, output = play(tmp_path, "-f", "7", content=CANARY, **variables)
     assert started == "", output
     assert "not started: c1 failed, and went first to try it out" in output
+
+
+def test_a_first_host_that_leaves_the_play_before_its_turn_is_not_waited_for(tmp_path):
+    code, started, output = play(tmp_path, "-f", "2", content=CANARY, canary=1, fails_here=["a1"])
+    assert (code, started) == (2, "a2 a3 b1 b2 c1"), output
 
 
 def test_a_play_that_is_paused_before_its_first_hosts_begin_ends(tmp_path):
