@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import (
     Answer,
@@ -15,9 +14,6 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import (
     NoContactError,
 )
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.ssh_port import ssh_port
-
-if TYPE_CHECKING:
-    pass
 
 CONTACT_SECONDS = 30.0
 """For one exchange with a host that is up."""
