@@ -50,7 +50,11 @@ def test_every_action_is_documented():
 def test_every_role_says_what_it_takes_and_every_default_is_said():
     yaml = pytest.importorskip("yaml")
     for role in sorted((ROOT / "roles").iterdir()):
-        specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+        entries = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+        specs = entries["main"]["options"]
+        for name, entry in entries.items():
+            assert (role / f"tasks/{name}.yml").exists()
+            assert entry["options"].items() <= specs.items()
         file = role / "defaults/main.yml"
         defaults = yaml.safe_load(file.read_text()) if file.exists() else {}
         for name, value in defaults.items():
@@ -59,6 +63,26 @@ def test_every_role_says_what_it_takes_and_every_default_is_said():
                 assert name == f"{role.name}_{asked[1]}"
                 defaults[name] = yaml.safe_load(asked[2])
         assert {name: option["default"] for name, option in specs.items()} == defaults, role.name
+
+
+def test_no_variable_of_a_hosts_environment_gets_into_a_script():
+    yaml = pytest.importorskip("yaml")
+    expanded = [
+        f"{path.relative_to(ROOT)}: {task['name']}"
+        for path in sorted((ROOT / "roles").glob("*/tasks/**/*.yml"))
+        for task in tasks_of(yaml.safe_load(path.read_text()))
+        if task.get("ansible.builtin.command", {"expand_argument_vars": False}).get("expand_argument_vars", True)
+    ]
+    assert expanded == []
+
+
+def tasks_of(tasks):
+    """Return the tasks, also those in blocks."""
+    found = []
+    for task in tasks:
+        blocks = [task[name] for name in ("block", "rescue", "always") if name in task]
+        found += [task, *(each for block in blocks for each in tasks_of(block))]
+    return found
 
 
 def test_the_collection_knows_nothing_of_the_api():
