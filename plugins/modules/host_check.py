@@ -46,7 +46,7 @@ options:
       no_pending_reboot:
         description:
           - The host may not wait for a reboot, as C(/run/reboot-required), a staged OSTree deployment, C(needrestart),
-            C(dnf), C(needs-restarting) or C(zypper) say.
+            C(dnf), C(needs-restarting) or C(zypper) say, as root. A host on which none of them tells is not fit.
         type: bool
       command:
         description:

@@ -89,7 +89,8 @@ def find(demands: Demands, answer: Answer) -> list[Finding]:
         findings.append(_finding("failed units", answer["failed_units_known"] == "yes" and not names, names or "none"))
     findings += [_space(disk, answer[f"disk.{index}"]) for index, disk in enumerate(demands.disk)]
     if demands.no_pending_reboot:
-        findings.append(_finding("pending reboot", not answer["reboot"], answer["reboot"] or "none"))
+        found = answer["reboot"] or "nothing on the host tells"
+        findings.append(Finding("pending reboot", found == "none", found))
     if demands.command:
         status, _, said = answer["command"].partition(" ")
         findings.append(Finding("command", status == "0", f"exit status {status or 'unknown'}: {said}".rstrip(": ")))

@@ -7,14 +7,17 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.lease import AS_ROOT
+
 if TYPE_CHECKING:
     from ansible_collections.commissaire.fleet.plugins.plugin_utils.demands import Demands
 
 # What a command printed comes first: whatever it looks like, the lines after it win. The ways to ask for a pending
 # reboot are those of the role upgrade.
-FUNCTIONS = r"""
+FUNCTIONS = (
+    AS_ROOT
+    + r"""
 LC_ALL=C; export LC_ALL
-PATH=$PATH:/usr/sbin:/sbin
 flat() { tr '\000-\037\177' ' '; }
 within() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
 check_command() {
@@ -43,18 +46,31 @@ check_failed_units() {
   printf 'failed_units=%s\n' "$(printf '%s' "$said" | flat)"
 }
 check_disk() { printf 'disk.%s=%s\n' "$1" "$(df -P -k -- "$2" 2>&1 | tail -n 1 | flat)"; }
+judge() {  # $1: who is asked, $2, $3: patterns of its answers that a reboot is needed, and that none is
+  case $reboot in ''|none) ;; *) return ;; esac
+  who=$1 needed=$2 needless=$3
+  shift 3
+  case $(as_root "$@" 2>/dev/null; echo "status=$?") in
+    $needed) reboot="$who says so" ;;
+    $needless) reboot=none ;;
+  esac
+}
 check_reboot() {
-  zypper_says() { zypper --quiet --non-interactive needs-rebooting >/dev/null 2>&1; [ $? -eq 102 ]; }
-  if [ -e /run/reboot-required ]; then echo 'reboot=/run/reboot-required'
-  elif [ -e /run/ostree/staged-deployment ]; then echo 'reboot=a deployment is staged'
-  elif needrestart -b -k 2>/dev/null | grep -q '^NEEDRESTART-KSTA: [23]'; then echo 'reboot=needrestart says so'
-  elif dnf needs-restarting -r 2>/dev/null | grep -q '^Reboot is required'; then echo 'reboot=dnf says so'
-  elif needs-restarting -r 2>/dev/null | grep -q '^Reboot is required'; then echo 'reboot=yum says so'
-  elif zypper_says; then echo 'reboot=zypper says so'
+  reboot=
+  if [ -e /run/reboot-required ]; then reboot=/run/reboot-required
+  elif [ -e /run/ostree/staged-deployment ]; then reboot='a deployment is staged'
+  elif [ -e /run/ostree-booted ] || [ -e /etc/kernel/postinst.d/unattended-upgrades ] ||
+    [ -e /etc/kernel/postinst.d/update-notifier ]; then reboot=none  # these leave the marks above
   fi
+  judge needrestart '*KSTA: [23]*' '*KSTA: 1*' needrestart -b -k
+  judge dnf '*Reboot is required*' '*Reboot should not be necessary*' dnf needs-restarting -r
+  judge yum '*Reboot is required*' '*Reboot is probably not necessary*' needs-restarting -r
+  judge zypper '*status=102' '*status=0' zypper --quiet --non-interactive needs-rebooting
+  printf 'reboot=%s\n' "$reboot"
 }
 echo "boot_id=$(cat /proc/sys/kernel/random/boot_id)"
 """
+)
 
 
 def look_script(demands: Demands, seconds: int) -> str:

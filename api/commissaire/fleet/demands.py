@@ -35,7 +35,9 @@ class Demands(_Part):
     )
     no_failed_units: StrictBool | None = Field(None, description="No unit may have failed.")
     disk: list[DiskDemand] | None = Field(None, max_length=100)
-    no_pending_reboot: StrictBool | None = Field(None, description="The host may not wait for a reboot.")
+    no_pending_reboot: StrictBool | None = Field(
+        None, description="The host may not wait for a reboot; one that can't tell is not fit."
+    )
     command: list[PlainText] | None = Field(
         None,
         min_length=1,

@@ -30,6 +30,7 @@ def add(programs: Path, name: str, script: str) -> None:
 
 def wrong(programs: Path, demands: Demands, seconds: int = 10) -> str:
     script = look_script(demands, seconds).replace("PATH=$PATH:/usr/sbin:/sbin", "")
+    script = script.replace("/etc/kernel/", f"{programs}/kernel/")
     done = subprocess.run(["/bin/sh", "-c", script], env={"PATH": str(programs)}, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     pairs = (line.strip().partition("=") for line in done.stdout.splitlines())
@@ -93,15 +94,30 @@ def test_disks_are_asked_for_by_path(programs, tmp_path):
     [
         ("needrestart", "echo NEEDRESTART-KSTA: 3", "needrestart says so"),
         ("needrestart", "echo NEEDRESTART-KSTA: 1", ""),
+        ("needrestart", "echo NEEDRESTART-KSTA: 0", "nothing on the host tells"),
         ("dnf", "echo Reboot is required to fully utilize these updates.; exit 1", "dnf says so"),
+        ("dnf", "echo Reboot should not be necessary.", ""),
+        ("dnf", "echo No such command: needs-restarting.; exit 1", "nothing on the host tells"),
         ("needs-restarting", "echo Reboot is required to ensure.; exit 1", "yum says so"),
+        ("needs-restarting", "echo Reboot is probably not necessary.", ""),
         ("zypper", "exit 102", "zypper says so"),
         ("zypper", "exit 0", ""),
+        ("zypper", "exit 1", "nothing on the host tells"),
+        ("other", "exit 0", "nothing on the host tells"),
     ],
 )
 def test_a_pending_reboot_is_known_by_what_the_system_has(programs, program, script, why):
-    add(programs, program, script)
+    add(programs, program, f'[ "$PRIVILEGED" ] || exit 9\n{script}')
+    add(programs, "id", "echo 1000")
+    add(programs, "sudo", 'shift; PRIVILEGED=yes exec "$@"')
     assert wrong(programs, Demands(no_pending_reboot=True)) == (f"pending reboot: {why}" if why else "")
+
+
+def test_where_kernels_leave_a_mark_none_is_an_answer(programs):
+    hooks = programs / "kernel/postinst.d"
+    hooks.mkdir(parents=True)
+    (hooks / "update-notifier").touch()
+    assert wrong(programs, Demands(no_pending_reboot=True)) == ""
 
 
 @pytest.mark.parametrize("program", ["curl", "wget"])
