@@ -48,6 +48,7 @@ def test_dnf_upgrades_what_was_asked_for_tells_what_changed_and_reboots_where_th
     dry = run_playbook(fleet, "upgrade", "--check", "--limit", "h1")
     assert (dry.returncode, dry.changed()) == (0, ["h1"]), dry.output
     assert "linux-firmware-2-1.noarch" in dry.last("h1")["message"]
+    assert dry.last("h1")["data"]["packages_left"] == 4
     assert redhat.packages(fleet.host("h1")) == before["h1"]
 
     secured = run_playbook(fleet, "upgrade", "--limit", "h1", security_only=True)
@@ -103,6 +104,11 @@ def test_zypper_upgrades_what_was_asked_for_and_its_own_words_say_why_it_could_n
     refused = run_playbook(fleet, "upgrade", "--limit", "h3", security_only=True, only_packages="app")
     assert (refused.returncode, refused.last("h3")["phase"]) == (2, "checking"), refused.output
     assert "zypper knows security patches" in refused.last("h3")["message"]
+
+    dry = run_playbook(fleet, "upgrade", "--check", "--limit", "h3")
+    assert (dry.returncode, dry.changed()) == (0, ["h3"]), dry.output
+    assert dry.last("h3")["data"]["packages_left"] == 4
+    assert redhat.packages(host) == before
 
     secured = run_playbook(fleet, "upgrade", "--limit", "h3", security_only=True, hold=["lib*"])
     assert secured.returncode == 0, secured.output
