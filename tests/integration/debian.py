@@ -9,6 +9,7 @@ from lab.host import LabHost
 
 NAME = "canary"
 LOG = "var/log/canary"
+KERNEL_HOOK = "etc/kernel/postinst.d/unattended-upgrades"
 POSTINST = f"""#!/bin/sh
 set -e
 [ "$1" = configure ] || exit 0
@@ -84,8 +85,13 @@ def publish(lab: Lab, package: Path) -> None:
 
 
 def install(lab: Lab, package: Path) -> None:
-    """Install `package` on every machine, and forget what earlier ones logged and left."""
+    """Install `package` on every machine, and forget what earlier ones logged and left.
+
+    Every machine has what makes kernels ask for a reboot, as one with unattended-upgrades has it.
+    """
     for host in lab.hosts:
+        (host.root / KERNEL_HOOK).parent.mkdir(parents=True, exist_ok=True)
+        (host.root / KERNEL_HOOK).touch()
         for mark in ("etc/canary-breaks", "etc/canary-waits"):
             (host.root / mark).unlink(missing_ok=True)
         (host.root / "root" / package.name).write_bytes(package.read_bytes())

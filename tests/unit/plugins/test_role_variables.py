@@ -56,6 +56,30 @@ def test_only_a_network_that_says_where_its_type_learns_subnets_is_set_up(tmp_pa
     assert said == {name: wanted for name, (_, wanted) in NETWORKS.items()}
 
 
+@pytest.mark.parametrize(
+    ("needrestart", "files", "code"),
+    [
+        ("", [], 2),
+        ("", ["run/reboot-required"], 0),
+        ("", ["etc/kernel/postinst.d/unattended-upgrades"], 1),
+        ("NEEDRESTART-KSTA: 0", [], 2),
+        ("NEEDRESTART-KSTA: 1", [], 1),
+        ("NEEDRESTART-KSTA: 2", ["etc/kernel/postinst.d/update-notifier"], 0),
+        ("NEEDRESTART-KSTA: 3", [], 0),
+    ],
+)
+def test_a_debian_host_needs_a_reboot_or_not_or_does_not_know(tmp_path, needrestart, files, code):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "needrestart").write_text(f"#!/bin/sh\necho '{needrestart}'\n")
+    (tmp_path / "needrestart").chmod(0o755)
+    script = yaml.safe_load((ROLES / "upgrade/vars/apt.yml").read_text())["upgrade_reboot_test"]
+    script = script.replace("/run/", f"{tmp_path}/run/").replace("/etc/", f"{tmp_path}/etc/")
+    done = subprocess.run(["sh", "-c", script], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=False)
+    assert done.returncode == code
+
+
 def templated(variable: str, file: Path, hosts: dict[str, dict[str, object]], folder: Path) -> dict[str, object]:
     """Return what a variable of a file says on each of the hosts, which have these variables."""
     (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
