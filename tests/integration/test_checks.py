@@ -1,5 +1,6 @@
 """Checks before and after the work on each host, on real machines."""
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from lab import Lab
 from lab.host import LabHost
 
 from .controller import Controller
-from .playbook import run_playbook
+from .playbook import PLAYS, run_playbook
 from .test_lease import HOLD, Background, is_held, let_go, until
 
 pytestmark = pytest.mark.integration
@@ -219,6 +220,27 @@ def test_a_host_keeps_its_place_while_it_soaks_and_what_happens_to_it_then_is_se
     )
     assert outcome.last("h2")["state"] == "not_started"
     assert len(lines(first, "looks")) == 2
+
+
+def test_a_host_that_an_earlier_play_skipped_is_worked_on_in_a_later_one_without_checks(unharmed, tmp_path):
+    unfit(unharmed.host("h1"))
+    site = tmp_path / "site.yml"
+    first, second = ({"import_playbook": str(PLAYS / NOTED), "vars": each} for each in ({"check_before": FIT}, {}))
+    site.write_text(json.dumps([first, second]))
+    outcome = run_playbook(unharmed, str(site), "--limit", "h1", when_check_fails="skip")
+    assert [point["state"] for point in outcome.checkpoints("h1") if point["state"] != "running"] == [
+        "skipped",
+        "finished",
+    ]
+    assert lines(unharmed.host("h1"), "work") == ["work"]
+
+
+def test_a_host_that_was_left_half_way_is_never_skipped(unharmed):
+    outcome = run_playbook(
+        unharmed, NOTED, "--limit", "h1", check_before=FIT, check_after={"command": ["false"], "timeout_seconds": 0},
+        when_check_fails="skip", work_begun=True,
+    )  # fmt: skip
+    assert (outcome.returncode, outcome.last("h1")["state"]) == (2, "failed")
 
 
 def test_a_run_without_checks_has_no_task_more(unharmed):
