@@ -188,6 +188,22 @@ def test_a_host_that_stopped_the_others_stops_them_in_later_attempts_as_well(fle
     assert (plan.job, plan.message) == (None, "10.0.0.1 was not fit, which stops the others")
 
 
+def test_a_host_that_was_half_way_and_failed_in_silence_keeps_its_place_in_later_attempts(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    fleet.cluster("web", "10.0.0.1", "10.0.0.2")
+    operation = fleet.restart()
+    journal = fleet.claim()
+    journal.write([checkpoint("10.0.0.1", "checking", "failed", "can't be reached", out_of_service=True)])
+    with fleet.services.database.write() as session:
+        session.get_one(Operation, operation).parameters = {"max_failures": 2}
+    plan = planned(fleet, operation, tmp_path)
+    assert (plan.job, plan.message) == (
+        None,
+        "hosts that failed are out of service and hold every place of max_unavailable",
+    )
+
+
 @pytest.mark.parametrize(("phase", "begun"), [("checking", False), ("rebooting", True), ("soaking", True)])
 def test_a_host_that_was_interrupted_in_its_work_is_not_checked_before_it_again(
     fleet: Fleet, tmp_path: Path, phase: str, begun: bool

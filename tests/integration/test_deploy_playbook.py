@@ -119,6 +119,40 @@ def test_an_interrupted_host_goes_on_where_it_was(atomic):
     )
     assert outcome.last("h1")["data"]["deployment_before"] == BEFORE
 
+    orders = rpm_ostree.orders(atomic.host("h2"))
+    again = run_playbook(atomic, "deploy", "--limit", "h2", version="7.2.6", operation_id="interrupted")
+    assert again.last("h2")["message"] == outcome.last("h2")["message"]  # interrupted after the rollback's reboot
+    assert len(atomic.host("h2").boots()) - before["h2"] == 1
+    assert rpm_ostree.booted(atomic.host("h2")) == "7.2.5"
+    assert [order for order in rpm_ostree.orders(atomic.host("h2"))[len(orders) :] if "--cache-only" in order] == []
+
+
+def test_a_host_that_was_left_half_way_and_is_silent_keeps_its_place(atomic):
+    atomic.host("h1").cut()
+    try:
+        outcome = run_playbook(
+            atomic, "deploy", version="7.2.6", max_failures=2, work_begun="{{ inventory_hostname == 'h1' }}"
+        )
+    finally:
+        atomic.host("h1").mend()
+    assert outcome.returncode == 2
+    assert [(point["phase"], point["state"]) for point in outcome.checkpoints("h1")] == [
+        ("checking", "running"),
+        ("checking", "failed"),
+    ]  # nothing of staging: the server would take it for a host on which nothing was begun
+    assert outcome.last("h1")["data"] == {"out_of_service": True}
+    for name in ("h2", "h3"):
+        assert outcome.last(name)["state"] == "not_started"
+        assert "h1 failed out of service" in outcome.last(name)["message"]
+
+
+def test_a_dry_run_tells_which_hosts_would_be_switched(atomic):
+    for version, changed in (("7.2.5", []), ("7.2.6", ["h1"])):
+        outcome = run_playbook(atomic, "deploy", "--check", "--limit", "h1", version=version)
+        assert (outcome.returncode, outcome.changed()) == (0, changed), outcome.output
+    assert outcome.last("h1")["message"] == "would boot 7.2.6"
+    assert rpm_ostree.orders(atomic.host("h1")) == []
+
 
 def test_a_rollback_that_fails_is_told_and_the_host_keeps_its_place(atomic):
     """Without an earlier deployment there is nothing to roll back to; without `rollback` it isn't tried."""
@@ -182,7 +216,7 @@ def test_a_ref_is_rebased_to(atomic):
 
 def test_atomic_hosts_upgrade_to_the_newest_and_only_tell_of_it_in_a_dry_run(atomic):
     dry = run_playbook(atomic, "upgrade", "--check", "--limit", "h1,h2")
-    assert dry.returncode == 0, dry.output
+    assert (dry.returncode, dry.changed()) == (0, ["h1", "h2"]), dry.output
     assert "would boot" in dry.last("h1")["message"]
     assert "Version: 7.3.0" in dry.last("h1")["message"]
     assert [rpm_ostree.orders(host) for host in atomic.hosts] == [[], [], []]

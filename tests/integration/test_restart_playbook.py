@@ -128,6 +128,22 @@ def test_an_unreachable_host_ends_the_run_within_the_budget(lab):
     assert kept_out["message"] == "not started: h2 failed, and max_failures=0 is all that may"
 
 
+def test_a_host_that_was_left_half_way_and_is_silent_keeps_its_place(lab):
+    before = boots(lab)
+    lab.host("h1").cut()
+    try:
+        outcome = run_playbook(lab, "restart", max_failures=2, work_begun="{{ inventory_hostname == 'h1' }}")
+    finally:
+        lab.host("h1").mend()
+    assert outcome.returncode == 2
+    assert boots(lab) == before
+    failed = outcome.last("h1")
+    assert (failed["phase"], failed["state"], failed["data"]) == ("checking", "failed", {"out_of_service": True})
+    for name in ("h2", "h3"):
+        assert outcome.last(name)["state"] == "not_started"
+        assert "h1 failed out of service" in outcome.last(name)["message"]
+
+
 def test_a_changed_host_key_is_a_failure_that_says_how_to_accept_it(lab, tmp_path):
     before = boots(lab)
     keys = lab.host("h1").root / "etc/ssh"

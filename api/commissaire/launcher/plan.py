@@ -143,7 +143,9 @@ def _fleet(session: Session, operation: Operation, rows: list[OperationHost]) ->
 
 
 def _away(rows: list[OperationHost]) -> list[OperationHost]:
-    return [row for row in rows if row.state == OperationHostState.FAILED and row.phase in _AWAY_PHASES]
+    """Return the hosts that failed out of service: by their phase, or because an earlier attempt left them there."""
+    failed = [row for row in rows if row.state == OperationHostState.FAILED]
+    return [row for row in failed if row.phase in _AWAY_PHASES or "out_of_service" in row.data]
 
 
 def _left_leased(session: Session, addresses: list[str]) -> dict[str, list[str]]:
