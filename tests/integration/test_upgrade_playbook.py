@@ -1,6 +1,8 @@
 """commissaire.fleet.upgrade on real machines, by ansible-playbook alone: a real package from a real repository."""
 
+import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 HOLD_LOCK = """
 import fcntl, sys
-lock = open("/var/lib/dpkg/lock-frontend", "w")
+lock = open(sys.argv[1], "w")
 fcntl.lockf(lock, fcntl.LOCK_EX)
 print("held", flush=True)
 sys.stdin.read()
@@ -92,6 +94,7 @@ def test_a_dry_run_tells_what_would_be_upgraded_and_touches_nothing(canary):
     assert outcome.changed() == ["h1"]
     assert outcome.last("h1")["message"] == "would upgrade canary 1 -> 2"
     assert outcome.last("h1")["data"]["planned"] == ["canary 1 -> 2"]
+    assert outcome.last("h1")["data"]["packages_left"] == 1
 
 
 def test_a_package_that_breaks_stops_the_run_says_why_and_is_repaired_by_the_next(canary):
@@ -180,6 +183,47 @@ def test_a_lock_that_is_held_is_waited_for_and_a_longer_one_named(canary):
         release.join()
     assert outcome.returncode == 0, outcome.output
     assert debian.packages(host)["canary"] == "installed 2"
+    with holder_of_the_lock(canary, host, "/var/lib/apt/lists/lock") as holder:
+        busy = run_playbook(canary, "upgrade", "--limit", "h1", lock_timeout_seconds=2)
+        assert "Could not get lock /var/lib/apt/lists/lock" in busy.last("h1")["message"]
+        release = threading.Timer(RELEASE_SECONDS, holder.stdin.close)
+        release.start()
+        outcome = run_playbook(canary, "upgrade", "--limit", "h1")
+        release.join()
+    assert outcome.returncode == 0, outcome.output
+
+
+def test_a_host_whose_lease_was_lost_before_anything_was_changed_gives_its_place_back(canary):
+    host = canary.host("h1")
+    lease = host.root / "var/lib/commissaire/lease"
+    with holder_of_the_lock(canary, host) as holder:
+
+        def steal() -> None:
+            until = time.monotonic() + 60
+            while not (lease.exists() and "token=" in lease.read_text()) and time.monotonic() < until:
+                time.sleep(0.1)
+            lease.write_text(re.sub(r"^token=(\d+)$", r"token=1\1", lease.read_text(), flags=re.MULTILINE))
+            holder.stdin.close()
+
+        thief = threading.Thread(target=steal)
+        thief.start()
+        outcome = run_playbook(canary, "upgrade", max_failures=1)
+        thief.join()
+    assert outcome.last("h1")["message"].startswith("checking: h1 lost its lease"), outcome.last("h1")
+    assert [outcome.last(name)["state"] for name in ("h1", "h2", "h3")] == ["failed", "finished", "finished"]
+    assert debian.packages(host)["canary"] == "installed 1"
+
+
+def test_a_host_leased_by_somebody_after_an_earlier_play_of_ours_gives_its_place_back(canary, tmp_path):
+    site = tmp_path / "site.yml"
+    play = {"import_playbook": "commissaire.fleet.upgrade"}
+    lease = {"commissaire.fleet.lease": {"state": "held", "operation_id": "other"}}
+    taken = {"hosts": "h1", "gather_facts": False, "tasks": [lease]}
+    site.write_text(json.dumps([play, taken, play]))
+    outcome = run_playbook(canary, str(site), max_failures=1)
+    assert outcome.last("h1")["message"].startswith("checking: h1 is leased"), outcome.last("h1")
+    assert [outcome.last(name)["state"] for name in ("h1", "h2", "h3")] == ["failed", "finished", "finished"]
+    assert [outcome.last(name)["message"] for name in ("h2", "h3")] == ["nothing to upgrade"] * 2
 
 
 @pytest.fixture
@@ -193,6 +237,7 @@ def suites(lab, tmp_path) -> Lab:
     for host in lab.hosts:
         host.run(["dpkg", "--configure", "--pending"], capture_output=True)
         host.run(["apt-mark", "auto", "tool"], capture_output=True)
+        (host.root / debian.KERNEL_HOOK).unlink(missing_ok=True)
     archive = [debian.build_plain(tmp_path, *package) for package in (("app", "3"), ("library", "2"), ("tool", "2"))]
     security = [
         debian.build_plain(tmp_path, "app", "2", "library, addition"),
@@ -213,7 +258,13 @@ def test_only_what_was_asked_for_is_upgraded_and_nothing_of_that_stays_on_the_ho
     assert secured.returncode == 0, secured.output
     assert changed("h1") == {"app": ("installed 1", "installed 2"), "addition": (None, "installed 1")}
     last = secured.last("h1")
-    assert (last["message"], last["data"]["packages_left"]) == ("2 packages changed, 3 left", 3)
+    unknown = "nothing on the host tells whether it needs a reboot"  # no needrestart, and no hook of kernels
+    assert (last["message"], last["data"]["packages_left"]) == (f"2 packages changed, 3 left; {unknown}", 3)
+    assert last["data"]["reboot_needed"] is None
+    pins = suites.host("h1").root / "run/commissaire/upgrade/preferences"
+    pinned = pins.read_text()
+    dry = run_playbook(suites, "upgrade", "--check", "--limit", "h1", hold=["app"])
+    assert (dry.returncode, pins.read_text()) == (0, pinned), dry.output
     assert (last["data"]["security_only"], last["data"]["held"]) == (True, [])
 
     listed = run_playbook(
@@ -238,6 +289,15 @@ def test_only_what_was_asked_for_is_upgraded_and_nothing_of_that_stays_on_the_ho
     assert free.last("h3")["data"]["packages_left"] == 0
 
 
+def test_packages_unpacked_without_what_they_need_are_repaired(suites):
+    host = suites.host("h1")
+    host.run(["dpkg", "--unpack", "/srv/stable-security/app_2_all.deb"], capture_output=True)
+    outcome = run_playbook(suites, "upgrade", "--limit", "h1")
+    assert outcome.returncode == 0, outcome.output
+    assert debian.packages(host)["app"] == "installed 3"
+    assert "app is unpacked" in outcome.last("h1")["data"]["unfinished"]
+
+
 def test_what_the_apt_of_a_host_cannot_do_is_refused_before_anything_changes(suites):
     before = debian.packages(suites.host("h1"))
     older = run_playbook(suites, "upgrade", "--limit", "h1", only_packages=["app=0.5"])
@@ -251,9 +311,9 @@ def test_what_the_apt_of_a_host_cannot_do_is_refused_before_anything_changes(sui
 
 
 @contextmanager
-def holder_of_the_lock(lab: Lab, host: LabHost):
-    """Hold dpkg's lock on a machine, until the end of the block or until the holder's input is closed."""
-    command = [*lab.ssh(host), shlex.join(["python3", "-c", HOLD_LOCK])]
+def holder_of_the_lock(lab: Lab, host: LabHost, file: str = "/var/lib/dpkg/lock-frontend"):
+    """Hold a lock of dpkg's or apt's on a machine, until the end of the block or until the holder's input is closed."""
+    command = [*lab.ssh(host), shlex.join(["python3", "-c", HOLD_LOCK, file])]
     with lab.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
         yield holder
