@@ -12,7 +12,7 @@ from api.conftest import Fleet, checkpoint
 from commissaire.fleet.claims import Claim
 from commissaire.fleet.idempotency import once
 from commissaire.fleet.operations import Requester
-from commissaire.records import Host, Operation, OperationState
+from commissaire.records import Operation, OperationState
 from commissaire.routes.v1 import operations as routes
 
 RESTART = {"kind": "restart", "cluster": "web"}

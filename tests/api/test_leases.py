@@ -79,7 +79,6 @@ def test_the_audit_trail_tells_which_hosts_and_what_was_refused(fleet: Fleet) ->
     ]
 
 
-
 def planned(fleet: Fleet, operation: int, folder: Path) -> Plan:
     with fleet.services.database.read() as session:
         return make_plan(session, fleet.services.secrets, session.get_one(Operation, operation), folder, folder)
