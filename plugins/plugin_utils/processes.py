@@ -110,7 +110,7 @@ def voluntary_switches(pid: int) -> int:
         status = (PROC / str(pid) / "status").read_text()
     except OSError:
         return 0
-    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return int([*status.partition("\nvoluntary_ctxt_switches:")[2].split(), "0"][0])
 
 
 def ended_children(parent: int) -> str:
