@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
 
 import structlog
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
+from commissaire.background import Background
 from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
@@ -21,33 +21,23 @@ RETRY_SECONDS = 1.0
 """How soon what is still due is looked at again: something was wrong with it."""
 
 
-class Scheduler:
+class Scheduler(Background):
     """Several servers on a database may each have one: only one of them asks for an operation."""
 
     def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+        super().__init__("scheduler", LONGEST_PAUSE_SECONDS)
         self._database = database
         self._dispatcher = dispatcher
-        self._news = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
-    def start(self) -> None:
-        """Start looking."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look again when the next schedule is due: one has changed."""
-        self._news.set()
-
-    def stop(self) -> None:
-        """Ask for nothing more."""
-        self._stopping = True
-        self._news.set()
-
-    def join(self, timeout_seconds: float) -> None:
-        """Wait for the end of what is under way."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
+    def turn(self) -> float:
+        """Ask for what is due; return when to look again."""
+        self.look()
+        with self._database.read() as session:
+            due = next_due(session)
+        if due is None:
+            return LONGEST_PAUSE_SECONDS
+        seconds = (due - now()).total_seconds()
+        return min(LONGEST_PAUSE_SECONDS, seconds if seconds > 0 else RETRY_SECONDS)
 
     def look(self) -> list[str]:
         """Ask for what is due; return the names of the schedules that this one has dealt with.
@@ -79,21 +69,3 @@ class Scheduler:
             if schedule is not None and schedule.last_outcome == ScheduleOutcome.STARTED:
                 self._dispatcher.enqueue(session, session.get_one(Operation, schedule.last_operation_id))
             return schedule
-
-    def _run(self) -> None:
-        while not self._stopping:
-            self._news.clear()
-            pause = LONGEST_PAUSE_SECONDS
-            try:
-                self.look()
-                with self._database.read() as session:
-                    due = next_due(session)
-                if due is not None:
-                    seconds = (due - now()).total_seconds()
-                    pause = min(pause, seconds if seconds > 0 else RETRY_SECONDS)
-            except SQLAlchemyError as error:
-                log.error("schedules_failed", error=str(error))
-            except Exception:
-                log.exception("schedules_broke")
-            if not self._stopping:
-                self._news.wait(pause)

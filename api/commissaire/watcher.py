@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
+from commissaire.background import Background
 from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
@@ -22,57 +20,27 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _WATCHER = Requester("watcher", "")
 
 
-class Watcher:
+class Watcher(Background):
     """Takes hosts that are due, looks at them, records what it found. Several servers share the work."""
 
     def __init__(
         self, database: Database, dispatcher: Dispatcher, checks: Checks, metrics: Metrics, interval_seconds: float
     ) -> None:
+        super().__init__("watcher", min(_LONGEST_PAUSE_SECONDS, interval_seconds / 20))
         self._database = database
         self._dispatcher = dispatcher
         self._checks = checks
         self._metrics = metrics
         self._interval = interval_seconds
-        self._pause = min(_LONGEST_PAUSE_SECONDS, interval_seconds / 20)
-        self._news = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._spread = False
 
-    def start(self) -> None:
-        """Start watching."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look now whether a host is due."""
-        self._news.set()
-
-    def stop(self) -> None:
-        """Begin nothing more; a check under way ends with the supervisors."""
-        self._stopping = True
-        self._news.set()
-
-    def join(self, timeout_seconds: float) -> None:
-        """Wait for the end of what is under way."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
-
-    def _watch(self) -> None:
-        spread = False
-        while not self._stopping:
-            self._news.clear()
-            full = False
-            try:
-                if not spread:
-                    with self._database.write() as session:
-                        spread_overdue(session, self._interval)
-                    spread = True
-                full = self.look() == BATCH
-            except SQLAlchemyError as error:
-                log.error("watch_failed", error=str(error))
-            except Exception:
-                log.exception("watch_broke")
-            if not full:
-                self._news.wait(self._pause)
+    def turn(self) -> float:
+        """Check what is due; go on at once where that was more than one playbook takes."""
+        if not self._spread:
+            with self._database.write() as session:
+                spread_overdue(session, self._interval)
+            self._spread = True
+        return 0 if self.look() == BATCH else self._pause_seconds
 
     def look(self) -> int:
         """Check the hosts that are due, as many as one playbook takes; return how many."""
