@@ -40,7 +40,7 @@ RENEWER = "cmsr-lease"
 """The processes of the collection that keep a lease alive (plugin_utils/renewer.py): SIGTERM makes them return it."""
 USUAL_COLLECTIONS = ("~/.ansible/collections", "/usr/share/ansible/collections")
 """Where ansible-galaxy puts them, behind ours, so that no copy of it wins: for playbooks that check hosts."""
-_LET_GO_SECONDS = 1.5
+_LET_GO_SECONDS = 3.0
 _LOOK_AGAIN_SECONDS = 0.1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -55,14 +55,16 @@ def main() -> None:
         return
     job = Job.from_line(line)
     deserted = threading.Event()
-    threading.Thread(target=_kill_all_at_end_of, args=(0, rest, deserted), daemon=True).start()
+    letting_go = threading.Lock()
+    threading.Thread(target=_kill_all_at_end_of, args=(0, rest, deserted, letting_go), daemon=True).start()
     end: dict[str, Any]
     try:
         end = _run(job, report)
     except Exception as error:
         end = {"rc": 1, "message": f"the playbook could not be started: {error}"}
     finally:
-        kill_descendants()
+        with letting_go:  # the playbook's end is not yet that of the processes that give its leases back
+            kill_descendants()
         shutil.rmtree(job.runtime_directory, ignore_errors=True)
     if deserted.is_set():
         end = {"rc": None, "message": "the server could not say that it is there, so its playbook was stopped"}
@@ -172,7 +174,7 @@ def _read_line(descriptor: int) -> bytes:
     return b"".join(chunks)
 
 
-def _kill_all_at_end_of(descriptor: int, rest: bytes, deserted: threading.Event) -> None:
+def _kill_all_at_end_of(descriptor: int, rest: bytes, deserted: threading.Event, letting_go: threading.Lock) -> None:
     """Wait for the end of what the server says, of which *rest* was read, or of the time that it told."""
     until, let_go = math.inf, False
     while True:
@@ -189,7 +191,8 @@ def _kill_all_at_end_of(descriptor: int, rest: bytes, deserted: threading.Event)
             break
         rest += chunk
     if let_go:
-        _end_renewers()
+        with letting_go:
+            _end_renewers()
     while True:  # until this process ends: it may be just about to start the playbook
         kill_descendants()
         time.sleep(_LOOK_AGAIN_SECONDS)

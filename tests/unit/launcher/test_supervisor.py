@@ -30,10 +30,12 @@ RENEW = """
   connection: local
   tasks:
     - ansible.builtin.raw: |
-        printf cmsr-lease >/proc/$$/comm
-        trap 'touch "{{ folder }}/given back"; exit' TERM
-        touch {{ folder }}/taken
-        while :; do sleep 0.1; done
+        setsid sh -c 'printf cmsr-lease >/proc/$$/comm
+          trap "sleep 1; touch \\"$0/given back\\"; exit" TERM
+          touch "$0/taken"
+          while :; do sleep 0.1; done' {{ folder }} </dev/null >/dev/null 2>&1 &
+    - ansible.builtin.pause: {seconds: 60}
+      delegate_to: localhost
 """
 LONG = """
 - hosts: all
