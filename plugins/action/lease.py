@@ -7,7 +7,6 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import time
 from typing import Any
 
 from ansible import constants as C  # noqa: N812
@@ -39,7 +38,6 @@ ARGUMENTS = {
     "phase": {"type": "str"},
 }
 SHORTEST_SECONDS = 10
-POLL_SECONDS = 2.0
 
 
 class ActionModule(ActionBase):
@@ -87,22 +85,17 @@ class ActionModule(ActionBase):
             if found.is_held and found.operation not in mine:
                 raise lease.LeaseError(lease.held_by(found))
             return {"changed": True, **found.as_result()}
-        start = time.monotonic()
-        while True:
-            try:
-                found = lease.take(
-                    machine,
-                    arguments["owner"] or _owner(),
-                    arguments["operation_id"],
-                    arguments["seconds"],
-                    arguments["contact_timeout_seconds"],
-                    lease.names(arguments["succeeds"]),
-                )
-                break
-            except lease.LeaseError:
-                if time.monotonic() - start >= arguments["wait_seconds"]:
-                    raise
-            time.sleep(POLL_SECONDS)
+        found = lease.wait_for(
+            lambda: lease.take(
+                machine,
+                arguments["owner"] or _owner(),
+                arguments["operation_id"],
+                arguments["seconds"],
+                arguments["contact_timeout_seconds"],
+                lease.names(arguments["succeeds"]),
+            ),
+            arguments["wait_seconds"],
+        )
         renewer.start(machine, note, self._places, found.token, arguments["seconds"])
         return {"changed": True, "taken_over_from": found.taken_over_from, **found.as_result()}
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.contact import CONTACT_SECONDS, first_contact
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import HostKeyError, NoContactError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import Answer, Machine
 
 LEASE = "/var/lib/commissaire/lease"
 LONGEST_SECONDS = 7 * 86400
 LOCK_SECONDS = 10
+POLL_SECONDS = 2.0
 
 AS_ROOT = r"""
 PATH=$PATH:/usr/sbin:/sbin
@@ -226,6 +229,25 @@ def take(
     if answer["outcome"] != "held":
         raise LeaseError(held_by(lease))
     return lease
+
+
+def wait_for(take_it: Callable[[], Lease], seconds: float) -> Lease:
+    """Return the lease that *take_it* takes, as soon as it can, or raise its error after *seconds*.
+
+    A host that was leased and falls silent is waited for: whoever has the lease may be rebooting it.
+    """
+    start = time.monotonic()
+    was_held = False
+    while True:
+        try:
+            return take_it()
+        except HostKeyError:
+            raise
+        except (LeaseError, NoContactError) as error:
+            was_held = was_held or isinstance(error, LeaseError)
+            if not was_held or time.monotonic() - start >= seconds:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def verify(machine: Machine, token: int) -> Lease:

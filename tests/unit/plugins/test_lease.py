@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import lease
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import HostKeyError, NoContactError
 
 
 @pytest.fixture
@@ -137,3 +138,39 @@ def expire(file):
     text = file.read_text()
     expires = text.partition("expires=")[2].split()[0]
     file.write_text(text.replace(f"expires={expires}", "expires=1"))
+
+
+HELD = lease.LeaseError("is leased")
+SILENT = NoContactError("No route to host")
+OTHER_KEY = HostKeyError("REMOTE HOST IDENTIFICATION HAS CHANGED!")
+
+
+@pytest.mark.parametrize(
+    ("answers", "seconds", "outcome"),
+    [
+        ([HELD, SILENT, SILENT, "taken"], 60, "taken"),
+        ([HELD, HELD, "taken"], 3, "taken"),
+        ([HELD, HELD, "taken"], 1, HELD),
+        ([HELD, "taken"], 0, HELD),
+        ([SILENT, "taken"], 60, SILENT),
+        ([HELD, SILENT, SILENT, SILENT, "taken"], 3, SILENT),
+        ([HELD, OTHER_KEY, "taken"], 60, OTHER_KEY),
+    ],
+)
+def test_a_lease_is_waited_for_also_while_its_holder_reboots_the_host(monkeypatch, answers, seconds, outcome):
+    clock = [0.0]
+    monkeypatch.setattr(lease.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(lease.time, "sleep", lambda pause: clock.__setitem__(0, clock[0] + pause))
+    left = iter(answers)
+
+    def take():
+        answer = next(left)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    if isinstance(outcome, Exception):
+        with pytest.raises(type(outcome), match=str(outcome)):
+            lease.wait_for(take, seconds)
+    else:
+        assert lease.wait_for(take, seconds) == outcome
