@@ -21,7 +21,8 @@ def fetch(client: Client, operation: str) -> dict[str, Any]:
 
     - `counts`: its hosts by state; `as_of`: the server's time; `events`: what happened to the operation itself
     - `hosts`: of each the `address`, `state`, `phase`, `message`, `seconds`, its `phases` (as the timeline has them),
-      the `data` of its last report, `failures`: `{time, type, task, message}` of each task that failed there, and
+      the `data` of its last report, `failures`: `{time, type, task, message}` of each task that failed there and
+      said something else than `message`, and
       `diffs`: `{time, task, diff}` of each task of a dry run that told what it would change.
 
     Raises NoObjectError when there is none.
@@ -46,7 +47,7 @@ def fetch(client: Client, operation: str) -> dict[str, Any]:
                 "seconds": None if took is None else round(took, 1),
                 "phases": host["phases"],
                 "data": row.get("data") or {},
-                "failures": failures.get(host["address"], []),
+                "failures": [one for one in failures.get(host["address"], []) if one["message"] != host["message"]],
                 "diffs": diffs.get(host["address"], []),
             }
         )

@@ -20,6 +20,7 @@ MESSAGE_LIMIT = 4000
 DATA_LIMIT_BYTES = 1 << 20
 _LARGEST_NUMBER = 2**63 - 1
 _OURS = "commissaire.fleet."
+_NO_TRACEBACK = "(traceback unavailable)"  # what Ansible says for want of one
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _FAILURES = {
     "runner_on_failed": EventType.FAILED,
@@ -104,5 +105,5 @@ def _text(text: str) -> str:
 
 def _failure(result: dict[str, Any]) -> str:
     parts = [str(result[key]).strip() for key in ("msg", "stderr", "module_stderr", "exception") if result.get(key)]
-    unique = [part for index, part in enumerate(parts) if part and part not in parts[:index]]
+    unique = [part for index, part in enumerate(parts) if part not in ("", _NO_TRACEBACK, *parts[:index])]
     return _ANSI.sub("", "\n".join(unique[:2])) or "failed without a message"

@@ -56,6 +56,18 @@ def test_the_words_of_a_host_go_through_the_pipe() -> None:
     assert orjson.loads(orjson.dumps(entry))["message"] == "caf? !"
 
 
+def test_of_a_failure_the_message_and_what_the_command_said_are_kept() -> None:
+    result = {"msg": "non-zero return code", "stderr": "no space", "exception": "(traceback unavailable)"}
+    for said, kept in (
+        (result, "non-zero return code\nno space"),
+        ({**result, "stderr": ""}, "non-zero return code"),
+        ({"exception": "Traceback"}, "Traceback"),
+        ({"exception": "(traceback unavailable)"}, "failed without a message"),
+    ):
+        entry = entry_of(told(said, action="ansible.builtin.command", kind="failed"))
+        assert (entry or {})["message"] == kept
+
+
 def changed(result: dict[str, Any]) -> dict[str, Any]:
     entry = entry_of(told({"changed": True, **result}, action="ansible.builtin.copy"))
     assert entry is not None
