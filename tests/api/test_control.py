@@ -255,6 +255,15 @@ def test_a_refused_request_uses_no_key_up(fleet: Fleet) -> None:
     assert post(fleet, "", RESTART, **{"Idempotency-Key": "k"})[0] == 201
 
 
+def test_no_number_is_too_large_to_be_asked_for_with_a_key(fleet: Fleet) -> None:
+    header = {"Idempotency-Key": "k"}
+    assert post(fleet, f"/{2**64}/retry", **header)[0] == 404
+    fleet.cluster("web", "10.0.0.1")
+    status, problem = post(fleet, "", {**RESTART, "parameters": {"max_failures": 2**64}}, **header)
+    assert status == 400
+    assert "max_failures" in str(problem)
+
+
 @pytest.mark.parametrize("key", ["", "k" * 256])
 def test_a_key_has_a_length(fleet: Fleet, key: str) -> None:
     fleet.cluster("web", "10.0.0.1")

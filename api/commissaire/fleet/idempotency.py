@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from sqlmodel import Session
 
 from commissaire.fleet.errors import Unprocessable
@@ -31,7 +31,8 @@ def once(
     """
     if key is None:
         return ask()
-    digest = hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    text = json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=False)  # integers of any size
+    digest = hashlib.sha256(text.encode()).hexdigest()
     earlier = session.get(IdempotencyKey, (requester.name, key))
     if earlier is not None:
         if earlier.digest != digest:
