@@ -31,7 +31,7 @@ def once(
     """
     if key is None:
         return ask()
-    text = json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=False)  # integers of any size
+    text = json.dumps(request, sort_keys=True)  # unlike orjson it bears integers of any size
     digest = hashlib.sha256(text.encode()).hexdigest()
     earlier = session.get(IdempotencyKey, (requester.name, key))
     if earlier is not None:
