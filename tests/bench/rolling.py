@@ -4,7 +4,6 @@ import heapq
 import json
 import os
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -186,4 +185,4 @@ def _operate(server: Server, kind: str, window: int) -> None:
 def _loop(lab: Lab) -> None:
     command = "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qqy upgrade"
     for host in lab.hosts:
-        subprocess.run([*lab.ssh(host), command], check=True, capture_output=True)
+        lab.run([*lab.ssh(host), command], check=True, capture_output=True)
