@@ -40,6 +40,7 @@ from commissaire.routes import health
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import audit, inventory, operations, schedules, sources, stream, timeline
+from commissaire.routes.v1 import container_managers as container_managers_v1
 from commissaire.routes.v1 import hosts as hosts_v1
 from commissaire.routes.v1.query import check_query
 from commissaire.scheduler import Scheduler
@@ -66,6 +67,7 @@ _ROUTES = (
     timeline,
     schedules,
     hosts_v1,
+    container_managers_v1,
     inventory,
     sources,
     audit,

@@ -62,7 +62,7 @@ def publish_suites(lab: Lab, suites: dict[str, list[Path]]) -> None:
             repository.mkdir(parents=True, exist_ok=True)
             for package in packages:
                 (repository / package.name).write_bytes(package.read_bytes())
-            index = "\n".join(_entry(package) for package in packages)
+            index = "\n".join(entry(package) for package in packages)
             (repository / "Packages").write_text(index)
             checksum = hashlib.sha256(index.encode()).hexdigest()
             (repository / "Release").write_text(
@@ -75,7 +75,7 @@ def publish_suites(lab: Lab, suites: dict[str, list[Path]]) -> None:
 
 def publish(lab: Lab, package: Path) -> None:
     """Make `package` the one in every machine's repository, and that the only one its apt knows."""
-    index = _entry(package)
+    index = entry(package)
     for host in lab.hosts:
         repository = host.root / "srv/repository"
         repository.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def _packed(tree: Path, package: Path) -> Path:
     return package
 
 
-def _entry(package: Path) -> str:
+def entry(package: Path) -> str:
     """Return what the index of a repository says of a package."""
     content = package.read_bytes()
     control = subprocess.run(["dpkg-deb", "--field", package], check=True, capture_output=True, text=True).stdout

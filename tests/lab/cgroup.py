@@ -6,7 +6,7 @@ Works on cgroup v2, and on the v1 hierarchies `freezer` and `name=systemd` where
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,15 @@ from pathlib import Path
 from .command import LabError
 
 ROOT = "commissaire-lab"
+CONTAINERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "devices")
+"""The controllers of cgroup v1 that a machine with containers in it needs a place of its own in, too."""
 
 
-def hierarchies() -> list[Path]:
-    """Return the mount points of the hierarchies a machine needs a place of its own in; the one to count by first."""
+def hierarchies(controllers: Sequence[str] = ()) -> list[Path]:
+    """Return the mount points of the hierarchies a machine needs a place of its own in; the one to count by first.
+
+    Those of further `controllers` of cgroup v1 come last; none of them is needed.
+    """
     found: dict[str, Path] = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
@@ -25,20 +30,25 @@ def hierarchies() -> list[Path]:
         if kind == "cgroup2":
             found.setdefault("unified", Path(before.split()[4]))
         elif kind == "cgroup":
-            for name in {"freezer", "name=systemd"}.intersection(options.split(",")):
+            for name in {"freezer", "name=systemd", *controllers}.intersection(options.split(",")):
                 found.setdefault(name, Path(before.split()[4]))
     order = [found[name] for name in ("freezer", "unified", "name=systemd") if name in found]
     if not order:
         raise LabError("no cgroup hierarchy is mounted below /sys/fs/cgroup: systemd can't run in a machine here")
-    return order
+    return list(dict.fromkeys([*order, *(found[name] for name in controllers if name in found)]))
 
 
-def create(group: str) -> list[Path]:
+def create(group: str, controllers: Sequence[str] = ()) -> list[Path]:
     """Make `group` in every hierarchy and return the files that take a process id into it."""
     members = []
-    for hierarchy in hierarchies():
+    for hierarchy in hierarchies(controllers):
         directory = hierarchy / ROOT / group
         directory.mkdir(parents=True, exist_ok=True)
+        if (hierarchy / "cpuset.cpus").exists():  # without any it takes no process, and neither do those below it
+            for above in reversed([directory, *directory.parents][: len(Path(ROOT, group).parts)]):
+                (above / "cgroup.clone_children").write_text("1")
+                for name in ("cpuset.cpus", "cpuset.mems"):
+                    (above / name).write_text((above.parent / name).read_text())
         members.append(directory / "cgroup.procs")
     return members
 
@@ -89,7 +99,7 @@ def kill(group: str) -> None:
 
 def remove(group: str) -> None:
     """Remove the empty `group` from every hierarchy, and the lab's own folder with the last one."""
-    for hierarchy in hierarchies():
+    for hierarchy in hierarchies(CONTAINERS):
         for directory in _tree(hierarchy / ROOT / group):
             _wait_until(partial(_rmdir, directory), f"{directory} is still in use")
         try:

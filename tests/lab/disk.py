@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from . import network
+from . import containers, network
 from .command import run
 from .host import LabHost
 
@@ -33,6 +33,8 @@ def create(host: LabHost, image: Path, size_mb: int, public_key: str) -> str:
     options = f"lowerdir={image},upperdir={layer}/upper,workdir={layer}/work"
     run(["mount", "-t", "overlay", "-o", options, host.machine, str(host.root)])
 
+    if host.containers:
+        containers.prepare(host)
     etc = host.root / "etc"
     (etc / "hostname").write_text(f"{host.name}\n")
     (etc / "hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{host.address} {host.name}\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cgroup, network
+from . import cgroup, containers, network
 from .command import LabError
 
 SUPERVISOR = Path(__file__).with_name("supervise.sh")
@@ -18,13 +18,14 @@ SUPERVISOR = Path(__file__).with_name("supervise.sh")
 
 @dataclass(frozen=True)
 class LabHost:
-    """A machine named `name` at `address` in the lab `lab`, kept in `directory`."""
+    """A machine named `name` at `address` in the lab `lab`, kept in `directory`; perhaps with `containers` in it."""
 
     name: str
     address: str
     lab: str
     namespace: str
     directory: Path
+    containers: bool = False
 
     @property
     def root(self) -> Path:
@@ -99,11 +100,15 @@ class LabHost:
         if self.running():
             return
         supervisor = cgroup.create(f"{self.group}/supervisor")
-        machine = cgroup.create(f"{self.group}/machine")
+        machine = cgroup.create(f"{self.group}/machine", cgroup.CONTAINERS if self.containers else ())
         command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={self.root}", f"--machine={self.machine}"]
         command += ["--register=no", "--keep-unit", "--settings=no", "--console=pipe", "--link-journal=no"]
         command += [f"--hostname={self.name}", "--resolv-conf=off", "--timezone=off"]
         command += [f"--network-bridge={network.switch(self.name)}"]
+        environment = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
+        if self.containers:
+            command += containers.options(self)
+            environment |= containers.ENVIRONMENT
         argv = [
             *network.enter(self.namespace),
             "sh",
@@ -113,7 +118,6 @@ class LabHost:
             "--",
         ]
         argv += [*map(str, machine), "--"]
-        environment = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
         # setsid --fork: the machine belongs to nobody who could take it along when they leave.
         with self.console.open("ab") as console:
             subprocess.run(
@@ -173,7 +177,7 @@ class LabHost:
             with suppress(OSError):
                 status = Path(f"/proc/{pid}/status").read_text()
                 numbers = status.partition("\nNSpid:")[2].partition("\n")[0].split()
-                if len(numbers) > 1 and numbers[-1] == "1":
+                if len(numbers) == 2 and numbers[-1] == "1":  # more numbers has the first process of a container in it
                     return pid
         return None
 

@@ -52,6 +52,7 @@ class Lab:
 
     name: str
     hosts: list[LabHost] = field(default_factory=list)
+    containers: bool = False
     _warden: "subprocess.Popen[bytes] | None" = None
 
     @classmethod
@@ -63,10 +64,12 @@ class Lab:
         keep: bool = False,
         disk_mb: int = 512,
         packages: Sequence[str] = (),
+        containers: bool = False,
     ) -> Self:
         """Make a lab of `hosts` machines that answer ssh, each with a disk of `disk_mb` MiB in memory.
 
         They have further Debian `packages` if named; each such combination is an image of its own, built once.
+        With `containers` they can run some.
         Without `name` it gets a free one. Unless `keep`, the lab ends with this process, however that ends.
         Raise LabError when there can't be one, when the name is taken, or when a machine doesn't come up.
         """
@@ -79,13 +82,14 @@ class Lab:
             raise LabError(f"{name!r} can't be a lab's name: 1 to 8 lower-case letters and digits, a letter first")
         sweep()
         base_image = image(*packages)
-        lab = cls(name)
+        lab = cls(name, containers=containers)
         with locked(BASE, create=True):
             if lab.directory.exists():
                 raise LabError(f"lab {name} is there already: python -m lab down --name {name}")
             lab.directory.mkdir(mode=0o755)
             names = [f"h{number}" for number in range(1, hosts + 1)]
-            state = {"hosts": names, "owner": None if keep else _identity(os.getpid())}
+            owner = None if keep else _identity(os.getpid())
+            state = {"hosts": names, "owner": owner, "containers": containers}
             (lab.directory / "lab.json").write_text(json.dumps(state))
         try:
             lab.hosts = lab._machines(names)
@@ -105,6 +109,7 @@ class Lab:
             state = json.loads((lab.directory / "lab.json").read_text())
         except (FileNotFoundError, ValueError) as error:
             raise LabError(f"there is no lab {name}: python -m lab list") from error
+        lab.containers = state.get("containers", False)
         lab.hosts = lab._machines(state["hosts"])
         return lab
 
@@ -201,7 +206,7 @@ class Lab:
 
     def _machines(self, names: Sequence[str]) -> list[LabHost]:
         return [
-            LabHost(name, network.address(number), self.name, self.namespace, self.directory / name)
+            LabHost(name, network.address(number), self.name, self.namespace, self.directory / name, self.containers)
             for number, name in enumerate(names, start=1)
         ]
 

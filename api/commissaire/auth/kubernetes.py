@@ -13,7 +13,8 @@ import structlog
 from commissaire.auth.plugin import Identity, SignIn
 from commissaire.auth.role import Role
 from commissaire.configuration import SettingsError
-from commissaire.managers.kubernetes import ManagerError, connect
+from commissaire.managers.error import ManagerError
+from commissaire.managers.kubernetes import connect
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient

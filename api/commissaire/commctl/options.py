@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from commissaire.commctl.files import read_text
+
 
 def given_options(texts: list[str] | None) -> dict[str, Any]:
-    """Return what *texts*, each a JSON object or KEY=VALUE, say together; a later one wins.
+    """Return what *texts*, each a JSON object, KEY=VALUE or KEY=@FILE, say together; a later one wins.
 
-    Raises typer.BadParameter for one that is neither. It isn't repeated in the message: it may be a token.
+    Raises typer.BadParameter for one that is none of these. It isn't repeated in the message: it may be a token.
     """
     options: dict[str, Any] = {}
     for number, text in enumerate(texts or [], start=1):
@@ -26,5 +29,5 @@ def given_options(texts: list[str] | None) -> dict[str, Any]:
                 raise typer.BadParameter(
                     f'--options number {number} is neither KEY=VALUE nor JSON like {{"KEY": "VALUE"}}'
                 )
-            options[key] = value
+            options[key] = read_text(Path(value[1:]), f"file of the option {key}") if value.startswith("@") else value
     return options

@@ -79,8 +79,10 @@ def members(session: Session, cluster: Cluster) -> list[Host]:
     return list(session.exec(select(Host).where(Host.cluster_id == cluster.id).order_by(col(Host.id))))
 
 
-def ready_status(session: Session, cluster: Cluster) -> HostStatus:
-    """Return the status of a member that works: active, unless a container manager would have to know it, too."""
+def ready_status(session: Session, cluster: Cluster, host: Host) -> HostStatus:
+    """Return the status of a member that works: active, unless a container manager has to know it, and does not."""
+    if host.node_name:
+        return HostStatus.ACTIVE
     manager = session.get(ContainerManager, cluster.container_manager) if cluster.container_manager else None
     managed = manager is not None and manager.type != ContainerManagerType.TRIVIAL
     return HostStatus.DISASSOCIATED if managed else HostStatus.ACTIVE
@@ -89,7 +91,7 @@ def ready_status(session: Session, cluster: Cluster) -> HostStatus:
 def came_up(session: Session, host: Host) -> None:
     """Record that *host* can be used."""
     cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
-    host.status = ready_status(session, cluster) if cluster else HostStatus.DISASSOCIATED
+    host.status = ready_status(session, cluster, host) if cluster else HostStatus.DISASSOCIATED
     host.message = ""
     host.last_check = now()
 
@@ -119,7 +121,7 @@ def join(session: Session, cluster: Cluster, host: Host) -> None:
             f"host {host.address} is {host.status}; it can join a cluster when it is active or disassociated"
         )
     host.cluster_id = cluster.id
-    host.status = ready_status(session, cluster)
+    host.status = ready_status(session, cluster, host)
     session.add(host)
 
 

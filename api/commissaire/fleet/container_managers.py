@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, select
 
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
+from commissaire.managers.kubeconfig import read_kubeconfig
 from commissaire.records import Cluster, ContainerManager, ContainerManagerType
 from commissaire.secrets.store import SecretStore
 
 MASK = "********"
 SECRET_OPTIONS = ("token", "password", "client_key", "kubeconfig")
 _URL_OPTIONS = ("server_url", "apiserver")
+_CERTIFICATE_OPTIONS = ("certificate_path", "certificate_key_path", "certificate_authority", "client_certificate")
 
 
 def get_container_manager(session: Session, name: str) -> ContainerManager:
@@ -41,6 +43,12 @@ def revealed_options(session: Session, store: SecretStore, manager: ContainerMan
     """Return the options of *manager*, its secrets in clear."""
     secret = {key: store.get(session, _owner(manager.name), key) for key in SECRET_OPTIONS if key in manager.options}
     return {**manager.options, **secret}
+
+
+def registers_nodes(manager: ContainerManager) -> bool:
+    """Return whether hosts are nodes of *manager*: a trivial one has none, nor has one that nobody can reach."""
+    known = any(manager.options.get(key) for key in (*_URL_OPTIONS, "kubeconfig"))
+    return manager.type != ContainerManagerType.TRIVIAL and known
 
 
 def put_container_manager(
@@ -96,7 +104,7 @@ def check_container_manager(kind: str, options: dict[str, Any]) -> None:
     """
     if kind not in list(ContainerManagerType):
         raise Invalid(f"there is no container manager type {kind!r}; there are {', '.join(ContainerManagerType)}")
-    for key in (*_URL_OPTIONS, *SECRET_OPTIONS, "certificate_path", "certificate_key_path", "certificate_authority"):
+    for key in (*_URL_OPTIONS, *SECRET_OPTIONS, *_CERTIFICATE_OPTIONS):
         if key in options and not (isinstance(options[key], str) and options[key]):
             raise Invalid(f"option {key} must be a string that is not empty")
     for key in _URL_OPTIONS:
@@ -104,8 +112,14 @@ def check_container_manager(kind: str, options: dict[str, Any]) -> None:
             raise Invalid(f"option {key} is shown to everybody who may read; user and password don't belong there")
         if key in options and not _is_url(options[key]):
             raise Invalid(f"option {key} must be a URL such as https://HOST:6443, not {options[key]!r}")
-    if ("certificate_path" in options) != ("certificate_key_path" in options):
-        raise Invalid("options certificate_path and certificate_key_path belong together; give both, or a token")
+    for one, other in (("certificate_path", "certificate_key_path"), ("client_certificate", "client_key")):
+        if (one in options) != (other in options):
+            raise Invalid(f"options {one} and {other} belong together; give both, or a token")
+    if options.get("kubeconfig", MASK) != MASK:
+        try:
+            read_kubeconfig(options["kubeconfig"])
+        except ValueError as error:
+            raise Invalid(f"option kubeconfig {error}") from error
 
 
 def _is_recorded(session: Session, store: SecretStore, name: str, key: str, value: str) -> bool:

@@ -9,6 +9,8 @@ import orjson
 
 LET_GO = b"let go"
 """The line that tells a supervisor after its job, when it is to stop it, to give the leases on its hosts back."""
+KUBECONFIG = "kubeconfig"
+"""The variable by which playbooks know where a host's container manager is."""
 UNTIL = b"until "
 """What begins a line that tells a supervisor until when its playbook may run; a `time.monotonic` of this machine."""
 
@@ -29,7 +31,10 @@ class PrivateKey:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a supervisor needs. Secrets are in `keys` only, and never touch a disk."""
+    """Everything a supervisor needs. Secrets are in `keys` and `kubeconfigs` only, and never touch a disk.
+
+    A host whose variable KUBECONFIG names one of `kubeconfigs` (JSON) finds the path of a file there instead.
+    """
 
     operation_id: int
     playbook: str
@@ -41,6 +46,7 @@ class Job:
     keys: list[PrivateKey]
     forks: int
     dry_run: bool = False
+    kubeconfigs: dict[str, str] = field(default_factory=dict, repr=False)
 
     def to_line(self) -> bytes:
         """Write the job as one line."""

@@ -36,7 +36,8 @@ class Kind:
     """One kind of operation. `extra_vars` and `forks` are given the operation and the limits that are left.
 
     `host_vars` are for hosts in a cluster, `interrupted_vars` for hosts that an earlier attempt left half-way, told
-    whether it had begun to change something. `done` is what was done to a host.
+    whether it had begun to change something. `done` is what was done to a host. With `knows_nodes` the playbook is told
+    of the hosts' container managers.
     """
 
     playbook: str
@@ -46,6 +47,7 @@ class Kind:
     done: str
     host_vars: Callable[[Cluster, Network], dict[str, Any]] = lambda cluster, network: {}
     interrupted_vars: Callable[[Operation, bool], dict[str, Any]] = lambda operation, begun: {}
+    knows_nodes: bool = False
 
 
 def no_effects(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
@@ -128,7 +130,7 @@ def _bootstrapped(session: Session, address: str, state: str, phase: str, messag
         if host.status == HostStatus.INVESTIGATING:
             host.status = HostStatus.BOOTSTRAPPING
     if state == OperationHostState.FINISHED:
-        host.bootstrapped = True
+        host.bootstrapped, host.node_name = True, str(data.get("node") or "")
         came_up(session, host)
     elif state not in (OperationHostState.RUNNING, OperationHostState.PENDING):
         host.bootstrapped = False
@@ -147,6 +149,7 @@ def _rolling(kind: OperationKind, done: str) -> Kind:
         effects=_rolled(kind),
         done=done,
         interrupted_vars=_interrupted_vars,
+        knows_nodes=True,
     )
 
 
@@ -158,6 +161,7 @@ KINDS: dict[str, Kind] = {
         effects=_bootstrapped,
         done="bootstrapped",
         host_vars=_bootstrap_host_vars,
+        knows_nodes=True,
     ),
     OperationKind.LEASE_SHOW: Kind(
         playbook="commissaire.fleet.lease_show",

@@ -6,23 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from commissaire.fleet.container_managers import registers_nodes, revealed_options
 from commissaire.fleet.hosts import hosts_at
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve, resolve_canary
 from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
-from commissaire.launcher.job import Job
+from commissaire.launcher.job import KUBECONFIG, Job
 from commissaire.launcher.kinds import KINDS, lease_name
-from commissaire.launcher.reach import common_vars, reach
-from commissaire.records import ROLLING, TERMINAL, Cluster, Host, Operation, OperationHost, OperationHostState
+from commissaire.launcher.reach import Reach, common_vars, reach
+from commissaire.managers.error import ManagerError
+from commissaire.managers.kubeconfig import kubeconfig_of
+from commissaire.records import (
+    ROLLING,
+    TERMINAL,
+    Cluster,
+    ContainerManager,
+    Host,
+    Operation,
+    OperationHost,
+    OperationHostState,
+)
 from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
-_AWAY_PHASES = ("upgrading", "rebooting", "verifying", "soaking", "rolling_back")
-_BEFORE_WORK = ("", "waiting", "staging", "checking")
+_AWAY_PHASES = ("upgrading", "rebooting", "verifying", "soaking", "rolling_back", "uncordoning")
+_BEFORE_WORK = ("", "waiting", "staging", "checking", "draining")
 _MOST_LEASES = 20
 """Of so many operations a host's lease is taken over: those before them have let theirs expire long since."""
 _OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
@@ -93,6 +106,10 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         variables["commissaire_labels"] = {key: "", **variables["commissaire_labels"]}  # none is a domain as well
     for address, cluster in found.clusters.items():
         found.hosts[address].update(kind.host_vars(*cluster))
+    try:
+        kubeconfigs = _tell_of_managers(session, store, found) if kind.knows_nodes else {}
+    except StoreUnavailable as error:
+        return Plan(None, {}, str(error))
     for address, names in _left_leased(session, [row.address for row in left]).items():
         if address in found.hosts:
             found.hosts[address]["lease_succeeds"] = names
@@ -114,6 +131,7 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         keys=list(found.keys.values()),
         forks=kind.forks(operation, limits),
         dry_run=operation.dry_run,
+        kubeconfigs=kubeconfigs,
     )
     if holds_template(job.extra_vars):
         return Plan(None, {}, "its parameters hold a template, which Ansible would carry out on the server")
@@ -121,6 +139,34 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         del found.hosts[address]
         found.unusable[address] = "its record holds a template, which Ansible would carry out on the server"
     return Plan(job if found.hosts else None, found.unusable)
+
+
+def _tell_of_managers(session: Session, store: SecretStore, found: Reach) -> dict[str, str]:
+    """Tell hosts whose cluster has a container manager of it, and return the kubeconfigs; see `Job`.
+
+    Hosts whose manager's options can't be used are not usable either: they are nodes, and nobody could drain them.
+    """
+    kubeconfigs: dict[str, str] = {}
+    names = {cluster.container_manager for cluster, _ in found.clusters.values() if cluster.container_manager}
+    managers = session.exec(select(ContainerManager).where(col(ContainerManager.name).in_(names))).all()
+    problems: dict[str, str] = {}
+    for manager in managers:
+        if registers_nodes(manager):
+            try:
+                content = kubeconfig_of(revealed_options(session, store, manager))
+                kubeconfigs[manager.name] = orjson.dumps(content).decode()
+            except ManagerError as error:
+                problems[manager.name] = f"container manager {manager.name}: {error}"
+    recorded = hosts_at(session, list(found.clusters))
+    for address, (cluster, _) in found.clusters.items():
+        name = cluster.container_manager or ""
+        if name in kubeconfigs:
+            found.hosts[address][KUBECONFIG] = name
+            found.hosts[address]["node_name"] = recorded[address].node_name
+        elif name in problems:
+            del found.hosts[address]
+            found.unusable[address] = problems[name]
+    return kubeconfigs
 
 
 def _domains_away(session: Session, operation: Operation, rows: list[OperationHost]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ import psutil
 
 from commissaire.launcher.collections import collections_path
 from commissaire.launcher.entry import entry_of
-from commissaire.launcher.job import LET_GO, UNTIL, Job
+from commissaire.launcher.job import KUBECONFIG, LET_GO, UNTIL, Job
 from commissaire.launcher.marker import RUN_MARKER
 
 RENEWER = "cmsr-lease"
@@ -93,6 +93,7 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
             _write(report, entry)
         return False  # no file an event
 
+    _place_kubeconfigs(job)
     variables = directory / "extra_vars.json"
     variables.touch(mode=0o600)
     variables.write_bytes(orjson.dumps(job.extra_vars))  # as an argument they could be too long, and everybody sees it
@@ -109,6 +110,18 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
         settings={"suppress_output_file": True, "pexpect_timeout": 1},
     )
     return {"rc": run.rc, "message": ""}
+
+
+def _place_kubeconfigs(job: Job) -> None:
+    """Put the kubeconfigs into files that are on no disk and end with this process, and tell the hosts where."""
+    paths = {}
+    for name, text in job.kubeconfigs.items():
+        descriptor = os.memfd_create("kubeconfig")
+        os.write(descriptor, text.encode())
+        paths[name] = f"/proc/{os.getpid()}/fd/{descriptor}"
+    for variables in job.inventory["all"]["hosts"].values():
+        if variables.get(KUBECONFIG) in paths:
+            variables[KUBECONFIG] = paths[variables[KUBECONFIG]]
 
 
 class _KnownHosts:

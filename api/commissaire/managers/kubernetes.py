@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from commissaire.managers.error import ManagerError
+from commissaire.managers.kubeconfig import kubeconfig_of
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -12,10 +19,40 @@ _TIMEOUT_SECONDS = (3, 10)
 _importing = threading.Lock()
 _turns = threading.BoundedSemaphore(8)
 """Who asks holds a thread, and the routes have 40: a manager that hangs must not take them all."""
+CORDONED = "commissaire.fleet/cordoned"
+"""The annotation by which the collection marks a node that it cordoned (plugin_utils/node.py)."""
+_DATA = {
+    "certificate-authority": "ssl_ca_cert",
+    "client-certificate": "cert_file",
+    "client-key": "key_file",
+}
 
 
-class ManagerError(Exception):
-    """A container manager that can't be asked; the message says which, why and what to do."""
+@contextmanager
+def asking(options: dict[str, Any]) -> Iterator[ApiClient]:
+    """Give a client to ask a container manager with; *options* are its record's, its secrets in clear.
+
+    Raises:
+        ManagerError: it can't be reached, or refuses; instead of whatever the client raises in the block.
+    """
+    with _importing:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+    server = kubeconfig_of(options)["clusters"][0]["cluster"]["server"]
+    if not _turns.acquire(blocking=False):
+        raise ManagerError(f"{server} is not asked just now: container managers keep many waiting; try again")
+    files: list[int] = []
+    try:
+        with connect(options, files) as client:
+            yield client
+    except ApiException as error:
+        raise ManagerError(f"{server} refuses: {error.status} {error.reason}") from error
+    except (HTTPError, OSError, ValueError) as error:
+        raise ManagerError(f"{server} can't be asked: {error}") from error
+    finally:
+        _turns.release()
+        for descriptor in files:
+            os.close(descriptor)
 
 
 def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
@@ -26,68 +63,65 @@ def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
     Raises:
         ManagerError: it can't be reached, refuses, or has no such node.
     """
-    with _importing:
+    with asking(options) as client:
         from kubernetes.client import CoreV1Api
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
-    server = server_url(options)
-    if not _turns.acquire(blocking=False):
-        raise ManagerError(f"{server} is not asked just now: container managers keep many waiting; try again")
-    try:
-        with connect(options) as client:
-            return _describe(CoreV1Api(client).read_node(name, _request_timeout=_TIMEOUT_SECONDS).to_dict())
-    except ApiException as error:
-        if error.status == 404:
-            raise ManagerError(f"{server} has no node {name}; the host has not registered there") from error
-        raise ManagerError(f"{server} refuses to show node {name}: {error.status} {error.reason}") from error
-    except (HTTPError, OSError, ValueError) as error:
-        raise ManagerError(f"{server} can't be asked: {error}") from error
-    finally:
-        _turns.release()
+
+        core = CoreV1Api(client)
+        try:
+            node = core.read_node(name, _request_timeout=_TIMEOUT_SECONDS).to_dict()
+            pods = core.list_pod_for_all_namespaces(
+                field_selector=f"spec.nodeName={name}", _request_timeout=_TIMEOUT_SECONDS
+            ).to_dict()["items"]
+        except ApiException as error:
+            server = client.configuration.host
+            if error.status == 404:
+                raise ManagerError(f"{server} has no node {name}; the host has not registered there") from error
+            raise ManagerError(f"{server} refuses to show node {name}: {error.status} {error.reason}") from error
+    return _describe(node, [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods])
 
 
-def connect(options: dict[str, Any]) -> ApiClient:
-    """Return a client for a container manager's *options*; TLS is verified, by `certificate_authority` if given.
+def connect(options: dict[str, Any], files: list[int] | None = None) -> ApiClient:
+    """Return a client for a container manager's *options*; TLS is verified. *files* gets what is to be closed after it.
 
     Raises:
-        ManagerError: the options say of no server.
+        ManagerError: the options say of no server, or hold a kubeconfig that can't be used.
         OSError, ValueError: a certificate can't be read.
     """
     from kubernetes.client import ApiClient, Configuration
 
-    configuration = Configuration(host=server_url(options), retries=False)
-    configuration.ssl_ca_cert = options.get("certificate_authority")
-    if options.get("token"):
-        configuration.api_key = {"authorization": f"Bearer {options['token']}"}
-    else:
-        configuration.cert_file, configuration.key_file = (
-            options.get("certificate_path"),
-            options.get("certificate_key_path"),
-        )
+    content = kubeconfig_of(options)
+    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
+    configuration = Configuration(host=cluster["server"], retries=False)
+    configuration.tls_server_name = cluster.get("tls-server-name")
+    if user.get("token"):
+        configuration.api_key = {"authorization": f"Bearer {user['token']}"}
+    given = {**cluster, **user}
+    for name, attribute in _DATA.items():
+        if given.get(f"{name}-data"):
+            descriptor = os.memfd_create(name)  # a file that is on no disk, for a client that takes paths only
+            os.write(descriptor, base64.b64decode(given[f"{name}-data"]))
+            setattr(configuration, attribute, f"/proc/self/fd/{descriptor}")
+            (files if files is not None else []).append(descriptor)
+        elif given.get(name):
+            setattr(configuration, attribute, given[name])
     return ApiClient(configuration)
 
 
-def server_url(options: dict[str, Any]) -> str:
-    """Return where the API is; `apiserver` is how the documents' example of a record calls it.
-
-    Raises:
-        ManagerError: the options don't say.
-    """
-    url = options.get("server_url") or options.get("apiserver")
-    if not isinstance(url, str) or not url:
-        raise ManagerError("the container manager's options have no server_url; delete it, and create it with one")
-    return url.rstrip("/").removesuffix("/api")
-
-
-def _describe(node: dict[str, Any]) -> dict[str, Any]:
+def _describe(node: dict[str, Any], pods: list[str]) -> dict[str, Any]:
     spec, status = node.get("spec") or {}, node.get("status") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or []}
     ready = conditions.get("Ready", {})
+    info = status.get("node_info") or {}
+    metadata = node.get("metadata") or {}
     return {
-        "name": (node.get("metadata") or {}).get("name"),
+        "name": metadata.get("name"),
         "ready": ready.get("status") == "True",
         "message": ready.get("message") or "",
         "unschedulable": bool(spec.get("unschedulable")),
-        "kubelet_version": (status.get("node_info") or {}).get("kubelet_version"),
+        "cordoned_by": (metadata.get("annotations") or {}).get(CORDONED, ""),
+        "kubelet_version": info.get("kubelet_version"),
+        "container_runtime_version": info.get("container_runtime_version"),
         "conditions": {kind: condition["status"] for kind, condition in conditions.items()},
+        "pods": sorted(pods),
     }

@@ -31,7 +31,7 @@ class Host(SQLModel, table=True):
     """A machine reached by ssh. Its private key is a `Secret`; its own public host keys are pinned here.
 
     `bootstrapped` is how its last bootstrap ended; `check_failures` counts the watcher's failed checks in a row.
-    `source_seen_at` is when the host's source listed it last.
+    `source_seen_at` is when the host's source listed it last. `node_name` is how its container manager knows it.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -56,5 +56,6 @@ class Host(SQLModel, table=True):
     bootstrapped: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     last_check: datetime | None = Field(default=None, sa_type=UtcDateTime)
     next_check_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    node_name: str = Field(default="", max_length=253, sa_column_kwargs={"server_default": ""})
     check_failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)

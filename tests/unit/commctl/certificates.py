@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -37,21 +38,27 @@ class Authority:
         self._certificate = builder.add_extension(usage, critical=True).sign(self._key, hashes.SHA256())
         self.path = folder / "ca.pem"
         self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+        self.key = folder / "ca.key"
+        self.key.write_bytes(_pem(self._key))
 
-    def sign(self, common_name: str, *units: str, expired: bool = False) -> Pair:
-        """Return a certificate of that name, in these organisational units, for servers at 127.0.0.1 and clients."""
+    def sign(
+        self,
+        common_name: str,
+        *units: str,
+        organization: str = "",
+        hosts: Sequence[str] = ("127.0.0.1",),
+        expired: bool = False,
+    ) -> Pair:
+        """Return a certificate of that name, in these organisational units, for clients and servers called *hosts*."""
         key = ec.generate_private_key(ec.SECP256R1())
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        builder = self._builder(_name(common_name, *units), key, expired).add_extension(address, critical=False)
+        subject = _name(common_name, *units, organization=organization)
+        builder = self._builder(subject, key, expired).add_extension(names, critical=False)
         certificate = builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         pair = Pair(self._folder / f"{common_name}.pem", self._folder / f"{common_name}.key")
         pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        pair.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+        pair.key.write_bytes(_pem(key))
         return pair
 
     def _builder(
@@ -64,6 +71,20 @@ class Authority:
         return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 
-def _name(text: str, *units: str) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units]
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _name(text: str, *units: str, organization: str = "") -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+    attributes += [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units]
     return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, text)])

@@ -45,7 +45,7 @@ def names(server: ScriptedServer, configuration: Path) -> ScriptedServer:
     [
         (["clu"], {"cluster"}),
         (["cluster", "restart", "st"], {"start", "status"}),
-        (["container_manager", "c"], {"create"}),
+        (["container_manager", "c"], {"create", "check"}),
         (["host", "create", "--cl"], {"--cluster"}),
         (["cluster", "get", "-o", ""], {"yaml", "json", "table"}),
     ],

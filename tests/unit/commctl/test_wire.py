@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,10 +141,11 @@ CALLS = [
     ("network delete net", "DELETE /api/v0/network/net", {}),
     ("container_manager create cm", "PUT /api/v0/containermanager/cm", {"type": "openshift", "options": {}}),
     (
-        'container_manager create --type kubernetes -o server_url=https://k:6443/?a=b --options {"token":"t"} cm',
+        'container_manager create --type kubernetes -o certificate_path=/a=b --options {"token":"t"} cm',
         "PUT /api/v0/containermanager/cm",
-        {"type": "kubernetes", "options": {"server_url": "https://k:6443/?a=b", "token": "t"}},
+        {"type": "kubernetes", "options": {"certificate_path": "/a=b", "token": "t"}},
     ),
+    ("container_manager check cm", "GET /api/v1/container-managers/cm/finding", None),
     (
         'container_manager create --options={"token":"old","n":1} -o token=new cm',
         "PUT /api/v0/containermanager/cm",
@@ -330,6 +332,39 @@ def test_options_that_are_neither_json_nor_key_and_value_are_refused_without_bei
 def test_what_was_created_can_be_shown_as_json(commctl: Run, server: ScriptedServer, group: str) -> None:
     server.answer("PUT", f"/api/v0/{group.replace('_', '')}/x", 201, {"name": "x"})
     assert commctl(group, "create", "x", "--output", "json").out == '{\n  "name": "x"\n}\n'
+
+
+def test_a_container_manager_that_was_created_is_tried_and_what_was_found_told(
+    commctl: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret-7")
+    server.answer("PUT", "/api/v0/containermanager/cm", 201, {"name": "cm"})
+    found = {"reachable": True, "error": "", "version": "v1.35.4", "missing": {"leave": ["delete nodes"]}}
+    server.answer("GET", "/api/v1/container-managers/cm/finding", 200, found)
+    options = ("-o", "server_url=https://k:6443/?a=b", "-o", f"token=@{token}")
+    result = commctl("container_manager", "create", *options, "cm")
+    assert (result.code, result.out) == (0, "name: cm\n")
+    assert result.err == (
+        "It answers, and is v1.35.4.\nIts credentials don't suffice for leave: they may not delete nodes.\n"
+    )
+    assert server.requests[0].json["options"] == {"server_url": "https://k:6443/?a=b", "token": "secret-7"}
+
+
+def test_a_container_manager_that_can_t_be_used_is_recorded_all_the_same(commctl: Run, server: ScriptedServer) -> None:
+    server.answer("PUT", "/api/v0/containermanager/cm", 201, {"name": "cm"})
+    found = {"reachable": False, "error": "https://k can't be asked: away", "version": "", "missing": {}}
+    server.answer("GET", "/api/v1/container-managers/cm/finding", 200, found)
+    result = commctl("container_manager", "create", "-o", "server_url=https://k", "cm")
+    assert (result.code, result.out) == (0, "name: cm\n")
+    assert result.err == "It is recorded, but can't be used now: https://k can't be asked: away\n"
+
+
+def test_an_earlier_server_that_can_t_try_a_container_manager_is_no_error(commctl: Run, server: ScriptedServer) -> None:
+    server.answer("PUT", "/api/v0/containermanager/cm", 201, {"name": "cm"})
+    server.answer("GET", "/api/v1/container-managers/cm/finding", 404, {"detail": "no such route"})
+    result = commctl("container_manager", "create", "-o", "server_url=https://k", "cm")
+    assert (result.code, result.out, result.err) == (0, "name: cm\n", "")
 
 
 def test_leases_are_asked_for_and_shown_when_the_operation_has_ended(commctl: Run, server: ScriptedServer) -> None:

@@ -17,7 +17,8 @@ from commissaire.fleet.hosts import HostRequest
 from commissaire.fleet.keys import SSH_KEY_FIELD, check_encoded_key, secret_owner
 from commissaire.fleet.operations import request_bootstrap
 from commissaire.fleet.sources import check_source, take_over_listed
-from commissaire.managers.kubernetes import ManagerError, node_status
+from commissaire.managers.error import ManagerError
+from commissaire.managers.kubernetes import node_status
 from commissaire.problems import responses
 from commissaire.records import Cluster, ContainerManager, ContainerManagerType, Host
 from commissaire.records.as_json import iso_time, json_array

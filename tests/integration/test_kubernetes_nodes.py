@@ -1,0 +1,213 @@
+"""Bare machines become nodes of a real Kubernetes, are drained, restarted and put back, and leave: real kubelets.
+
+etcd is Debian's; API server, controller manager, scheduler and kubelet are built from Kubernetes' modules; the container
+runtime is Debian's containerd, the pods' network real flannel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from k8s import programs
+from k8s.cluster import budget, cluster, deployment, load_image, node_variables
+from k8s.control_plane import ControlPlane
+from lab import LabHost
+
+from .playbook import Outcome, run_playbook
+
+pytestmark = pytest.mark.integration
+
+CORDONED = "commissaire.fleet/cordoned"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+
+
+@pytest.fixture(scope="module")
+def plane(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A cluster of three machines, which the first use makes its nodes."""
+    if why := programs.obstacle():
+        pytest.skip(why)
+    with cluster(tmp_path_factory.mktemp("cluster"), hosts=3) as made:
+        outcome = run_playbook(made.lab, "bootstrap", **node_variables(made))
+        assert outcome.returncode == 0, outcome.output
+        for host in made.lab.hosts:
+            load_image(made, host)
+        yield made
+
+
+@pytest.fixture
+def web(plane: ControlPlane) -> Iterator[dict[str, Any]]:
+    """Three replicas of a Deployment, of which a budget keeps two."""
+    plane.ask("POST", BUDGETS, budget("web", 2))
+    plane.ask("POST", DEPLOYMENTS, deployment("web", 3))
+    plane.until(lambda: available(plane) == 3, 60, "three replicas")
+    yield {"app": "web"}
+    plane.ask("DELETE", f"{DEPLOYMENTS}/web")
+    plane.ask("DELETE", f"{BUDGETS}/web")
+    plane.until(lambda: not plane.pods("app=web"), 60, "the pods to end")
+
+
+def available(plane: ControlPlane, name: str = "web") -> int:
+    """Return how many replicas of a Deployment serve, as the API server has it."""
+    status = plane.ask("GET", f"{DEPLOYMENTS}/{name}")["status"]
+    return int(status.get("availableReplicas") or 0)
+
+
+def ready(node: dict[str, Any]) -> bool:
+    conditions = {one["type"]: one["status"] for one in node["status"]["conditions"]}
+    return conditions["Ready"] == "True"
+
+
+def run(plane: ControlPlane, playbook: str, *arguments: str, **variables: Any) -> Outcome:
+    """Run a playbook of ours on the cluster's machines."""
+    return run_playbook(plane.lab, playbook, *arguments, **node_variables(plane), **variables)
+
+
+def node_of(plane: ControlPlane, host: LabHost) -> dict[str, Any]:
+    node = plane.node(host.name)
+    assert node is not None
+    return node
+
+
+def test_a_bare_machine_becomes_a_ready_node_and_a_second_run_changes_nothing(plane: ControlPlane) -> None:
+    for host in plane.lab.hosts:
+        node = node_of(plane, host)
+        info = node["status"]["nodeInfo"]
+        assert ready(node)
+        assert info["kubeletVersion"] == programs.version()
+        assert info["bootID"] == host.boot_id()
+        assert info["containerRuntimeVersion"].startswith("containerd://")
+    again = run(plane, "bootstrap")
+    assert (again.returncode, again.changed()) == (0, []), again.output
+
+
+def test_the_nodes_certificate_was_asked_for_by_the_host_and_its_key_never_left_it(plane: ControlPlane) -> None:
+    requests = plane.ask("GET", "/apis/certificates.k8s.io/v1/certificatesigningrequests")["items"]
+    names = sorted(one["metadata"]["labels"]["commissaire.fleet/node"] for one in requests)
+    assert names == [host.name for host in plane.lab.hosts]
+    assert {one["spec"]["signerName"] for one in requests} == {"kubernetes.io/kube-apiserver-client-kubelet"}
+    for host in plane.lab.hosts:
+        current = host.root / "var/lib/kubelet/pki/kubelet-client-current.pem"
+        target = host.root / "var/lib/kubelet/pki" / current.readlink()
+        assert target.stat().st_mode & 0o777 == 0o600
+        assert "token" not in (host.root / "etc/kubernetes/kubelet.conf").read_text()
+
+
+def test_a_rolling_restart_drains_each_node_within_the_budget_and_puts_it_back(
+    plane: ControlPlane, web: dict[str, Any]
+) -> None:
+    before = {host.name: len(host.boots()) for host in plane.lab.hosts}
+    outcome = run(plane, "restart")
+    assert outcome.returncode == 0, outcome.output
+    for host in plane.lab.hosts:
+        node = node_of(plane, host)
+        assert len(host.boots()) == before[host.name] + 1
+        assert (ready(node), node["status"]["nodeInfo"]["bootID"]) == (True, host.boot_id())
+        assert not node["spec"].get("unschedulable")
+        assert CORDONED not in node["metadata"]["annotations"]
+        phases = [checkpoint["phase"] for checkpoint in outcome.checkpoints(host.name)]
+        assert phases == ["checking", "draining", "rebooting", "verifying", "done"]
+    assert outcome.last("h1")["data"]["node"] == "h1"
+    plane.until(lambda: available(plane) == 3, 60, "three replicas again")
+
+
+def test_a_node_that_somebody_else_cordoned_stays_so(plane: ControlPlane) -> None:
+    plane.ask("PATCH", "/api/v1/nodes/h2", {"spec": {"unschedulable": True}}, headers=MERGE)
+    outcome = run(plane, "restart", "--limit", "h2")
+    assert outcome.returncode == 0, outcome.output
+    node = node_of(plane, plane.lab.host("h2"))
+    assert (ready(node), node["spec"]["unschedulable"]) == (True, True)
+    plane.ask("PATCH", "/api/v1/nodes/h2", {"spec": {"unschedulable": None}}, headers=MERGE)
+
+
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+def test_a_budget_that_can_t_be_met_fails_the_host_by_name_and_leaves_it_in_service(plane: ControlPlane) -> None:
+    plane.ask("POST", BUDGETS, budget("web", 3))
+    plane.ask("POST", DEPLOYMENTS, deployment("web", 3))
+    plane.until(lambda: available(plane) == 3, 60, "three replicas")
+    try:
+        pod = plane.pods("app=web")[0]
+        node, boots = pod["spec"]["nodeName"], len(plane.lab.host(pod["spec"]["nodeName"]).boots())
+        outcome = run(plane, "restart", "--limit", node, drain_timeout_seconds=8)
+        last = outcome.last(node)
+        assert (outcome.returncode != 0, last["state"], last["phase"]) == (True, "failed", "draining"), outcome.output
+        assert f"node {node} is not drained after 8 s: " in last["message"]
+        assert "The disruption budget web needs 3 healthy pods and has 3 currently" in last["message"]
+        found = node_of(plane, plane.lab.host(node))
+        assert not found["spec"].get("unschedulable"), "nothing was done to it, so it goes on serving"
+        assert len(plane.lab.host(node).boots()) == boots
+        assert available(plane) == 3
+    finally:
+        plane.ask("DELETE", f"{DEPLOYMENTS}/web")
+        plane.ask("DELETE", f"{BUDGETS}/web")
+        plane.until(lambda: not plane.pods("app=web"), 60, "the pods to end")
+
+
+def test_a_pod_that_never_ends_is_named(plane: ControlPlane) -> None:
+    stubborn = deployment("stubborn", 1, "stubborn", terminationGracePeriodSeconds=3600)
+    plane.ask("POST", DEPLOYMENTS, stubborn)
+    plane.until(lambda: available(plane, "stubborn") == 1, 60, "the pod")
+    pod = plane.pods("app=stubborn")[0]
+    path = f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}"
+    try:
+        outcome = run(plane, "restart", "--limit", pod["spec"]["nodeName"], drain_timeout_seconds=6)
+        assert outcome.last(pod["spec"]["nodeName"])["phase"] == "draining", outcome.output
+        assert f"default/{pod['metadata']['name']} (does not end)" in outcome.last(pod["spec"]["nodeName"])["message"]
+        told = run(
+            plane, "restart", "--limit", pod["spec"]["nodeName"], drain_timeout_seconds=60, drain_grace_period_seconds=1
+        )
+        assert told.returncode != 0, "a grace period can only be given before the pod is told to end"
+    finally:
+        plane.ask("DELETE", f"{DEPLOYMENTS}/stubborn")
+        plane.ask("DELETE", path, params={"gracePeriodSeconds": 0})
+        plane.until(lambda: not plane.pods("app=stubborn"), 60, "the pods to end")
+
+
+def test_a_dry_run_tells_what_would_be_evicted_and_changes_nothing(plane: ControlPlane, web: dict[str, Any]) -> None:
+    before = {pod["metadata"]["uid"] for pod in plane.pods("app=web")}
+    outcome = run(plane, "restart", "--check")
+    assert outcome.returncode == 0, outcome.output
+    evicted = [pod for _, result in outcome.results for pod in result.get("evicted", [])]
+    assert len(evicted) == 3
+    assert {pod["metadata"]["uid"] for pod in plane.pods("app=web")} == before
+    assert not any(node_of(plane, host)["spec"].get("unschedulable") for host in plane.lab.hosts)
+
+
+def test_a_node_leaves_its_cluster_and_can_join_again(plane: ControlPlane, web: dict[str, Any]) -> None:
+    host = plane.lab.host("h3")
+    outcome = run(plane, "node_leave", "--limit", "h3")
+    assert outcome.returncode == 0, outcome.output
+    assert plane.node("h3") is None
+    assert not (host.root / "etc/kubernetes/kubelet.conf").exists()
+    assert not list((host.root / "var/lib/kubelet/pki").glob("kubelet-client-*"))
+    assert host.run(["systemctl", "is-active", "kubelet"], check=False, capture_output=True, text=True).stdout == "inactive\n"
+    plane.until(lambda: available(plane) == 3, 60, "three replicas on the nodes that are left")
+    back = run(plane, "bootstrap", "--limit", "h3", kubernetes_node_labels={"zone": "b"})
+    assert back.returncode == 0, back.output
+    node = node_of(plane, host)
+    assert (ready(node), node["metadata"]["labels"]["zone"]) == (True, "b")
+
+
+def test_a_kubelet_that_the_server_does_not_take_is_refused_before_anything_is_changed(plane: ControlPlane) -> None:
+    outcome = run(plane, "bootstrap", "--limit", "h1", kubernetes_node_version="1.12")
+    last = outcome.last("h1")
+    assert (last["state"], last["phase"]) == ("failed", "node"), outcome.output
+    assert "a kubelet of version 1.12 can't work for an API server of version v1.35" in last["message"]
+    assert ready(node_of(plane, plane.lab.host("h1")))
+
+
+def test_the_api_server_s_own_account_has_no_eviction_beyond_the_budget(plane: ControlPlane) -> None:
+    """Each eviction was asked for; the refused ones are the budget's work."""
+    evictions = [
+        event
+        for event in plane.audit()
+        if event["objectRef"].get("subresource") == "eviction" and event["verb"] == "create"
+    ]
+    assert evictions
+    assert {event["responseStatus"]["code"] for event in evictions} <= {201, 404, 429}, json.dumps(evictions[:3])
