@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # where it is set, every start of Ansible compiles it anew
 
-.PHONY: help setup packages run demo test lint bench fuzz lab lab-down dist clean
+.PHONY: help setup packages kubernetes run demo test lint bench fuzz lab lab-down dist clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,10 @@ packages: setup
 demo: packages ## Restart a cluster of HOSTS=3 real machines, and prove it
 	PYTHONPATH=tests $(BIN)/python -m demo --hosts $(HOSTS) $(ARGS)
 
-test: packages ## Run all tests, on all processors, but never two of one file at once
+kubernetes: packages ## Build the Kubernetes that the tests run, with Go, where it is not built yet
+	PYTHONPATH=tests $(BIN)/python -m k8s
+
+test: packages kubernetes ## Run all tests, on all processors, but never two of one file at once
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, types, YAML and Ansible content

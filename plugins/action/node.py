@@ -102,9 +102,7 @@ class ActionModule(ActionBase):
 
     def _drained(self, node: ClusterNode, _identity: Answer, arguments: dict[str, Any], result: dict[str, Any]) -> None:
         seconds = arguments["grace_period_seconds"]
-        options = DrainOptions(
-            seconds if seconds >= 0 else None, arguments["delete_emptydir_data"], arguments["force"]
-        )
+        options = DrainOptions(seconds if seconds >= 0 else None, arguments["delete_emptydir_data"], arguments["force"])
         result.update(cordoned=False, evicted=[])
         if self._task.check_mode:
             plan = node.plan(options)

@@ -112,14 +112,15 @@ class ActionModule(ActionBase):
         return True
 
     def _approve(self, client: KubernetesClient, request: dict[str, Any], pem: str, seconds: float) -> None:
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: UP017  3.10 has no UTC
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        name = request["metadata"]["name"]
         while not certificates.is_approved(request):
             wanted = certificates.approved(request, pem, now)
             try:
                 self._patiently(lambda wanted=wanted: client.approve_certificate(wanted), seconds)
                 return
             except ConflictError:  # the cluster's own approver was quicker, or has looked at it
-                request = self._patiently(lambda: client.certificate_request(request["metadata"]["name"]), seconds)
+                request = self._patiently(lambda: client.certificate_request(name), seconds)
 
     def _issued(self, client: KubernetesClient, name: str, seconds: float) -> str:
         deadline = time.monotonic() + seconds

@@ -53,7 +53,7 @@ def check_request(pem: str, node: str) -> None:
     asked = [(attribute.oid, str(attribute.value)) for attribute in request.subject]
     if len(asked) != len(wanted) or set(asked) != wanted:
         raise CertificateError(
-            f"the host asks for the certificate of {request.subject.rfc4514_string()}, and is to get that of node {node}"
+            f"the host asks for the certificate of {request.subject.rfc4514_string()}, not for that of node {node}"
         )
     if list(request.extensions):
         raise CertificateError("the host asks for a certificate with extensions; a node's has none")

@@ -41,10 +41,19 @@ def cluster(folder: Path, hosts: int) -> Iterator[ControlPlane]:
             yield plane
 
 
-def node_variables(plane: ControlPlane, **more: Any) -> dict[str, Any]:
-    """Return what the playbooks have to be told in a lab: whose cgroups are of version 1, and which fetches nothing."""
+ROLES = {
+    "bootstrap": "commissaire-bootstrap",
+    "kubelet_upgrade": "commissaire-rolling",
+    "node_leave": "commissaire-leave",
+    "restart": "commissaire-rolling",
+}
+"""Each playbook runs with the rights that it is documented to need, and no others."""
+
+
+def node_variables(plane: ControlPlane, playbook: str, **more: Any) -> dict[str, Any]:
+    """Return what a playbook has to be told in a lab: whose cgroups are of version 1, and which fetches nothing."""
     return {
-        "kubeconfig": str(plane.admin_kubeconfig),
+        "kubeconfig": str(plane.account(ROLES[playbook])),
         "kubernetes_node_repository": "none",
         "kubernetes_node_cgroup_driver": "cgroupfs",
         "kubernetes_node_pause_image": IMAGE,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from lab import Lab
 
+RBAC = Path(__file__).parents[2] / "extensions/kubernetes/rbac.yml"
+RBAC_API = "/apis/rbac.authorization.k8s.io/v1"
 PORT = 6443
 SERVICES = "10.96.0.0/16"
 AUDITED = {
@@ -33,9 +35,9 @@ AUDITED = {
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
     "rules": [
-        {"level": "RequestResponse", "resources": [{"group": "", "resources": ["nodes", "pods", "pods/eviction"]}]}
-    ]
-    + [{"level": "Metadata"}],
+        {"level": "RequestResponse", "resources": [{"group": "", "resources": ["nodes", "pods", "pods/*"]}]},
+        {"level": "Metadata"},
+    ],
 }
 
 
@@ -60,6 +62,8 @@ class ControlPlane:
             self._start_etcd()
             self.start_api_server()
             self._start_controllers()
+            for role in yaml.safe_load_all(RBAC.read_text()):
+                self.ask("POST", f"{RBAC_API}/clusterroles", role)
         except BaseException:
             self.__exit__()
             raise
@@ -139,6 +143,25 @@ class ControlPlane:
     def admin_kubeconfig(self) -> Path:
         """A kubeconfig that may do everything."""
         return self.kubeconfig("admin", self._admin)
+
+    def token(self, *roles: str) -> str:
+        """Return a token of an account that may do what these of our ClusterRoles allow, and nothing else."""
+        name = ".".join(roles)
+        account = f"/api/v1/namespaces/default/serviceaccounts/{name}"
+        if not self.lab.inside(self._client.get, account).is_success:
+            self.ask("POST", account.rpartition("/")[0], {"metadata": {"name": name}})
+            subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+            for role in roles:
+                reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+                binding = {"metadata": {"name": f"{name}:{role}"}, "subjects": [subject], "roleRef": reference}
+                self.ask("POST", f"{RBAC_API}/clusterrolebindings", binding)
+        spec = {"spec": {"expirationSeconds": 86400}}
+        return str(self.ask("POST", f"{account}/token", spec)["status"]["token"])
+
+    def account(self, role: str) -> Path:
+        """Return the kubeconfig of such an account."""
+        path = self.folder / f"{role}.kubeconfig"
+        return path if path.exists() else self.kubeconfig(role, token=self.token(role))
 
     def ask(self, method: str, path: str, body: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Send a request as an administrator; return the answer, which must be a good one."""

@@ -39,7 +39,15 @@ def runtime() -> list[Path]:
             shutil.rmtree(unfinished, ignore_errors=True)
             (unfinished / "partial").mkdir(parents=True)
             options = [f"Dir::State::status={root}/var/lib/dpkg/status", f"Dir::Cache::archives={unfinished}/"]
-            command = ["apt-get", "install", "--yes", "--quiet", "--quiet", "--download-only", "--no-install-recommends"]
+            command = [
+                "apt-get",
+                "install",
+                "--yes",
+                "--quiet",
+                "--quiet",
+                "--download-only",
+                "--no-install-recommends",
+            ]
             for option in (*options, "Debug::NoLocking=1", "APT::Sandbox::User=root"):
                 command += ["-o", option]
             _run([*command, *RUNTIME])

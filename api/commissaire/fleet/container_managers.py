@@ -17,6 +17,18 @@ from commissaire.records import Cluster, ContainerManager, ContainerManagerType
 from commissaire.secrets.store import SecretStore
 
 MASK = "********"
+NODE_OPTIONS = {
+    "certificate_seconds": int,
+    "cgroup_driver": str,
+    "kubelet_configuration": dict,
+    "labels": dict,
+    "pause_image": str,
+    "ready_timeout_seconds": int,
+    "repository": str,
+    "taints": list,
+    "version": str,
+}
+"""What the option `node` may say of the nodes to be; each is the variable of the role kubernetes_node of that name."""
 SECRET_OPTIONS = ("token", "password", "client_key", "kubeconfig")
 _URL_OPTIONS = ("server_url", "apiserver")
 _CERTIFICATE_OPTIONS = ("certificate_path", "certificate_key_path", "certificate_authority", "client_certificate")
@@ -112,6 +124,13 @@ def check_container_manager(kind: str, options: dict[str, Any]) -> None:
             raise Invalid(f"option {key} is shown to everybody who may read; user and password don't belong there")
         if key in options and not _is_url(options[key]):
             raise Invalid(f"option {key} must be a URL such as https://HOST:6443, not {options[key]!r}")
+    node = options.get("node", {})
+    if not isinstance(node, dict):
+        raise Invalid("option node must be an object that says how nodes are set up")
+    for key, value in node.items():
+        if not isinstance(value, NODE_OPTIONS.get(key, ())) or isinstance(value, bool):
+            known = ", ".join(f"{name} ({kind.__name__})" for name, kind in NODE_OPTIONS.items())
+            raise Invalid(f"option node.{key} is none of those there are, or of another type: {known}")
     for one, other in (("certificate_path", "certificate_key_path"), ("client_certificate", "client_key")):
         if (one in options) != (other in options):
             raise Invalid(f"options {one} and {other} belong together; give both, or a token")

@@ -150,8 +150,11 @@ def _tell_of_managers(session: Session, store: SecretStore, found: Reach) -> dic
     names = {cluster.container_manager for cluster, _ in found.clusters.values() if cluster.container_manager}
     managers = session.exec(select(ContainerManager).where(col(ContainerManager.name).in_(names))).all()
     problems: dict[str, str] = {}
+    node_vars: dict[str, dict[str, Any]] = {}
     for manager in managers:
         if registers_nodes(manager):
+            told = manager.options.get("node", {}).items()
+            node_vars[manager.name] = {f"kubernetes_node_{key}": value for key, value in told}
             try:
                 content = kubeconfig_of(revealed_options(session, store, manager))
                 kubeconfigs[manager.name] = orjson.dumps(content).decode()
@@ -163,6 +166,7 @@ def _tell_of_managers(session: Session, store: SecretStore, found: Reach) -> dic
         if name in kubeconfigs:
             found.hosts[address][KUBECONFIG] = name
             found.hosts[address]["node_name"] = recorded[address].node_name
+            found.hosts[address].update(node_vars[name])
         elif name in problems:
             del found.hosts[address]
             found.unusable[address] = problems[name]

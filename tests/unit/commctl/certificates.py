@@ -33,7 +33,7 @@ class Authority:
         self._name = _name("authority")
         self._key = ec.generate_private_key(ec.SECP256R1())
         constraints = x509.BasicConstraints(ca=True, path_length=None)
-        builder = self._builder(self._name, self._key).add_extension(constraints, critical=True)
+        builder = self._builder(self._name, self._key, days=10).add_extension(constraints, critical=True)
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         self._certificate = builder.add_extension(usage, critical=True).sign(self._key, hashes.SHA256())
         self.path = folder / "ca.pem"
@@ -62,12 +62,12 @@ class Authority:
         return pair
 
     def _builder(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, expired: bool = False
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, expired: bool = False, days: int = 1
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2 if expired else 0)
         builder = x509.CertificateBuilder().subject_name(name).issuer_name(self._name).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-        builder = builder.not_valid_after(now + datetime.timedelta(days=1))
+        builder = builder.not_valid_after(now + datetime.timedelta(days=days))
         return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 

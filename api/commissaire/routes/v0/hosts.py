@@ -116,7 +116,7 @@ def get_host_status(address: str, parts: Parts) -> HostStatusShown:
     found: dict[str, Any] = {}
     if manager.type != ContainerManagerType.TRIVIAL:
         try:
-            found = node_status(options, host.address)
+            found = node_status(options, host.node_name or host.address)
         except ManagerError as error:
             found = {"error": f"container manager {manager.name}: {error}"}
     return HostStatusShown(type=manager.type, host=own, container_manager=found)
