@@ -106,6 +106,12 @@ def test_one_that_a_cluster_uses_stays(client: TestClient) -> None:
         {"options": {"apiserver": 5}},
         {"options": {"certificate_path": "/a"}},
         {"options": {"certificate_key_path": "/a"}},
+        {"options": {"client_key": "/a"}},
+        {"options": {"kubeconfig": "users: [{user: {exec: {command: id}}}]"}},
+        {"options": {"node": "web7"}},
+        {"options": {"node": {"colour": "red"}}},
+        {"options": {"node": {"labels": ["zone"]}}},
+        {"options": {"node": {"certificate_seconds": True}}},
         {"name": "another"},
     ],
 )
@@ -156,3 +162,31 @@ def test_managers_that_hang_leave_threads_to_other_requests(fleet: Fleet) -> Non
             stack.enter_context(kubernetes._turns)
         shown = fleet.client.get("/api/v0/host/10.0.0.1/status").json()
     assert "is not asked just now" in shown["container_manager"]["error"]
+
+
+def test_what_trying_one_showed_is_told_and_refuses_nothing(fleet: Fleet) -> None:
+    """Nothing listens on port 9 of the loopback."""
+    path = "/api/v1/container-managers/ocp/finding"
+    assert fleet.client.get(path).status_code == 404
+    fleet.client.put("/api/v0/containermanager/ocp", json={"options": {"server_url": "https://127.0.0.1:9"}})
+    found = fleet.client.get(path).json()
+    assert (found["reachable"], found["version"], found["missing"]) == (False, "", {})
+    assert found["error"].startswith("https://127.0.0.1:9 can't be asked: ")
+    fleet.client.put("/api/v0/containermanager/bare", json={"options": {"token": "t"}})
+    told = fleet.client.get("/api/v1/container-managers/bare/finding").json()
+    assert "have no server_url" in told["error"]
+    fleet.client.put("/api/v0/containermanager/none", json={"type": "trivial"})
+    assert fleet.client.get("/api/v1/container-managers/none/finding").json()["reachable"] is True
+
+
+def test_only_nodes_are_uncordoned_and_a_manager_that_can_t_be_asked_is_named(fleet: Fleet) -> None:
+    fleet.client.put("/api/v0/containermanager/ocp", json={"options": {"server_url": "https://127.0.0.1:9"}})
+    fleet.cluster("web", "10.0.0.1")
+    path = "/api/v1/hosts/10.0.0.1/uncordon"
+    answer = fleet.client.post(path)
+    assert (answer.status_code, "is no node of a container manager" in answer.json()["detail"]) == (409, True)
+    fleet.client.put("/api/v0/cluster/web", json={"container_manager": "ocp"})
+    fleet.set("10.0.0.1", node_name="h1")
+    answer = fleet.client.post(path)
+    assert (answer.status_code, "container manager ocp: https://127.0.0.1:9" in answer.json()["detail"]) == (409, True)
+    assert fleet.client.post("/api/v1/hosts/10.0.0.9/uncordon").status_code == 404

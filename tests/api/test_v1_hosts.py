@@ -17,7 +17,7 @@ def test_a_host_is_shown_with_all_but_its_secrets(fleet: Fleet) -> None:
         "address": "10.0.0.1", "status": "active", "message": "", "cluster": "web", "os": "", "os_version": "",
         "os_family": "", "kernel": "", "cpus": 0, "memory_kb": 0, "space_bytes": 0, "remote_user": "operator",
         "labels": {}, "source": "", "source_state": None, "source_seen_at": None,
-        "last_check": None, "next_check": None, "check_failures": 0, "host_key": HOST_KEY,
+        "last_check": None, "next_check": None, "check_failures": 0, "node_name": "", "host_key": HOST_KEY,
     }  # fmt: skip
 
 

@@ -6,9 +6,14 @@ modules; the pods' network is real flannel.
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
 
 from k8s import programs
@@ -142,26 +147,153 @@ def test_a_node_that_somebody_else_cordoned_stays_so(plane: ControlPlane) -> Non
     plane.ask("PATCH", "/api/v1/nodes/h2", {"spec": {"unschedulable": None}}, headers=MERGE)
 
 
-def test_a_budget_that_can_t_be_met_fails_the_host_by_name_and_leaves_it_in_service(plane: ControlPlane) -> None:
+@pytest.fixture
+def tight(plane: ControlPlane) -> Iterator[str]:
+    """Three replicas of which a budget keeps all, so that no drain comes to its end; the node that has one of them."""
     plane.ask("POST", BUDGETS, budget("web", 3))
     plane.ask("POST", DEPLOYMENTS, deployment("web", 3))
     plane.until(lambda: available(plane) == 3, 60, "three replicas")
+    yield plane.pods("app=web")[0]["spec"]["nodeName"]
+    plane.ask("DELETE", f"{DEPLOYMENTS}/web")
+    plane.ask("DELETE", f"{BUDGETS}/web")
+    plane.until(lambda: not plane.pods("app=web"), 60, "the pods to end")
+
+
+def loosen(plane: ControlPlane) -> None:
+    """Let the budget keep two of three."""
+    plane.ask("PATCH", f"{BUDGETS}/web", {"spec": {"minAvailable": 2}}, headers=MERGE)
+
+
+def cordoned(plane: ControlPlane, node: str) -> bool:
+    return bool((plane.node(node) or {"spec": {}})["spec"].get("unschedulable"))
+
+
+@contextmanager
+def running(plane: ControlPlane, **variables: Any) -> Iterator[Future[Outcome]]:
+    """Run a restart beside the test."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(run, plane, "restart", **variables)
+
+
+def test_a_budget_that_can_t_be_met_fails_the_host_by_name_and_leaves_it_in_service(
+    plane: ControlPlane, tight: str
+) -> None:
+    boots = len(plane.lab.host(tight).boots())
+    outcome = run(plane, "restart", "--limit", tight, drain_timeout_seconds=8)
+    last = outcome.last(tight)
+    assert (outcome.returncode != 0, last["state"], last["phase"]) == (True, "failed", "draining"), outcome.output
+    assert f"node {tight} is not drained after 8 s: " in last["message"]
+    assert "The disruption budget web needs 3 healthy pods and has 3 currently" in last["message"]
+    assert not cordoned(plane, tight), "nothing was done to it, so it goes on serving"
+    assert len(plane.lab.host(tight).boots()) == boots
+    assert available(plane) == 3
+
+
+def test_an_api_server_that_is_away_in_the_middle_of_a_drain_is_waited_for(plane: ControlPlane, tight: str) -> None:
+    with running(plane, commissaire_targets=tight) as restart:
+        plane.until(lambda: cordoned(plane, tight), 30, "the node to be cordoned")
+        plane.stop_api_server()
+        time.sleep(4)
+        plane.start_api_server()
+        loosen(plane)
+        outcome = restart.result(120)
+    assert outcome.returncode == 0, outcome.output
+    assert "waits" in outcome.output
+    assert not cordoned(plane, tight)
+
+
+def test_a_drain_that_was_killed_is_taken_up_by_the_next_run_which_takes_the_cordon_back(
+    plane: ControlPlane, tight: str
+) -> None:
+    host = plane.lab.host(tight)
+    boots = len(host.boots())
+    with running(plane, commissaire_targets=tight, operation_id="7-night", lease_seconds=10) as restart:
+        plane.until(lambda: cordoned(plane, tight), 30, "the node to be cordoned")
+        kill_playbooks(plane)
+        assert restart.result(60).returncode != 0
+    node = node_of(plane, host)
+    assert json.loads(node["metadata"]["annotations"][CORDONED])["operation_id"] == "7-night", (
+        "the node says who did it"
+    )
+    loosen(plane)
+    outcome = run(plane, "restart", "--limit", tight, operation_id="7-night")
+    assert outcome.returncode == 0, outcome.output
+    assert len(host.boots()) == boots + 1
+    assert not cordoned(plane, tight)
+
+
+def test_a_host_that_fails_in_the_work_stays_cordoned_and_the_record_says_so(
+    plane: ControlPlane, web: dict[str, Any]
+) -> None:
+    host = plane.lab.host("h4")
+    host.run(["systemctl", "disable", "kubelet"], capture_output=True)
     try:
-        pod = plane.pods("app=web")[0]
-        node, boots = pod["spec"]["nodeName"], len(plane.lab.host(pod["spec"]["nodeName"]).boots())
-        outcome = run(plane, "restart", "--limit", node, drain_timeout_seconds=8)
-        last = outcome.last(node)
-        assert (outcome.returncode != 0, last["state"], last["phase"]) == (True, "failed", "draining"), outcome.output
-        assert f"node {node} is not drained after 8 s: " in last["message"]
-        assert "The disruption budget web needs 3 healthy pods and has 3 currently" in last["message"]
-        found = node_of(plane, plane.lab.host(node))
-        assert not found["spec"].get("unschedulable"), "nothing was done to it, so it goes on serving"
-        assert len(plane.lab.host(node).boots()) == boots
-        assert available(plane) == 3
+        outcome = run(plane, "restart", "--limit", "h4", node_ready_timeout_seconds=5)
+        last = outcome.last("h4")
+        assert (outcome.returncode != 0, last["state"], last["phase"]) == (True, "failed", "verifying"), outcome.output
+        assert "node h4 is not Ready after 5 s: its kubelet has not reported since the host booted" in last["message"]
+        assert last["message"].endswith("; its node h4 stays cordoned")
+        assert last["data"] == {"out_of_service": True, "cordoned": "h4"}
+        assert cordoned(plane, "h4")
     finally:
-        plane.ask("DELETE", f"{DEPLOYMENTS}/web")
-        plane.ask("DELETE", f"{BUDGETS}/web")
-        plane.until(lambda: not plane.pods("app=web"), 60, "the pods to end")
+        host.run(["systemctl", "enable", "--now", "kubelet"], capture_output=True)
+    mended = run(plane, "restart", "--limit", "h4")
+    assert mended.returncode == 0, mended.output
+    assert not cordoned(plane, "h4"), "the next run takes the cordon back that this one left"
+
+
+def test_a_node_of_another_cluster_is_left_alone(plane: ControlPlane) -> None:
+    kubeconfig = plane.lab.host("h5").root / "etc/kubernetes/kubelet.conf"
+    own = kubeconfig.read_text()
+    try:
+        kubeconfig.write_text(own.replace(plane.url, "https://127.0.0.2:6443"))
+        outcome = run(plane, "bootstrap", "--limit", "h5")
+        assert "h5 is a node of another cluster, server: https://127.0.0.2:6443" in outcome.last("h5")["message"]
+        assert kubeconfig.read_text() != own
+    finally:
+        kubeconfig.write_text(own)
+
+
+def test_another_machine_s_node_is_left_alone(plane: ControlPlane) -> None:
+    outcome = run(plane, "restart", "--limit", "h1", node_name="h2")
+    assert "node h2 is another machine, with the machine id " in outcome.last("h1")["message"]
+    assert not cordoned(plane, "h2")
+
+
+def test_the_control_plane_loses_one_node_at_a_time_whatever_is_asked_for(plane: ControlPlane) -> None:
+    """The label is what makes a node one of the control plane: these have none of its programs."""
+    role = "node-role.kubernetes.io/control-plane"
+    for name in ("h1", "h2"):
+        plane.ask("PATCH", f"/api/v1/nodes/{name}", {"metadata": {"labels": {role: ""}}}, headers=MERGE)
+    try:
+        outcome = run(plane, "restart", "--limit", "h1,h2", max_unavailable=2)
+        assert outcome.returncode == 0, outcome.output
+        cordons = [
+            ((event["requestObject"].get("spec") or {}).get("unschedulable"), event["objectRef"]["name"])
+            for event in plane.audit()
+            if event["userAgent"] == "commissaire.fleet" and event["verb"] == "patch"
+        ][-4:]
+        assert [what for what, _ in cordons] == [True, False, True, False]
+        assert cordons[0][1] == cordons[1][1] != cordons[2][1]
+        plane.ask("PATCH", "/api/v1/nodes/h2", {"spec": {"unschedulable": True}}, headers=MERGE)
+        refused = run(plane, "restart", "--limit", "h1", drain_timeout_seconds=3)
+        assert (
+            "h2 of the control plane is not in service, and only one node of it may be away"
+            in (refused.last("h1")["message"])
+        )
+    finally:
+        for name in ("h1", "h2"):
+            body = {"metadata": {"labels": {role: None}}, "spec": {"unschedulable": None}}
+            plane.ask("PATCH", f"/api/v1/nodes/{name}", body, headers=MERGE)
+
+
+def kill_playbooks(plane: ControlPlane) -> None:
+    """Kill every ansible-playbook of the lab, and what it started, at once."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if "ansible-playbook" in command and str(plane.lab.directory) in command:
+                process.kill()
 
 
 @pytest.fixture

@@ -141,6 +141,15 @@ def check(ctx: typer.Context, addresses: Addresses, output: OutputOption = None)
 
 
 @app.command()
+def uncordon(ctx: typer.Context, addresses: Addresses, output: OutputOption = None) -> None:
+    """Let pods come again to the nodes of hosts that an operation left cordoned."""
+    asked = ask_each(connect(ctx).post, "/api/v1/hosts/{}/uncordon", addresses)
+    if asked:
+        show([*asked.values()], output)
+    exit_if_refused(addresses, asked)
+
+
+@app.command()
 def label(
     ctx: typer.Context,
     address: Address,

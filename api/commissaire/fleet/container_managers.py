@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
 from commissaire.managers.kubeconfig import read_kubeconfig
-from commissaire.records import Cluster, ContainerManager, ContainerManagerType
+from commissaire.records import Cluster, ContainerManager, ContainerManagerType, Host
 from commissaire.secrets.store import SecretStore
 
 MASK = "********"
@@ -61,6 +61,12 @@ def registers_nodes(manager: ContainerManager) -> bool:
     """Return whether hosts are nodes of *manager*: a trivial one has none, nor has one that nobody can reach."""
     known = any(manager.options.get(key) for key in (*_URL_OPTIONS, "kubeconfig"))
     return manager.type != ContainerManagerType.TRIVIAL and known
+
+
+def manager_of(session: Session, host: Host) -> ContainerManager | None:
+    """Return the container manager of a host's cluster; None when there is none."""
+    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
+    return session.get(ContainerManager, cluster.container_manager) if cluster and cluster.container_manager else None
 
 
 def put_container_manager(

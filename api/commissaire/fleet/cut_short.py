@@ -5,6 +5,7 @@ from __future__ import annotations
 _UNTOUCHED = "nothing was changed on it"
 _SET_UP_IN_PART = "it may be set up in part; bootstrap it again"
 _NOT_LOOKED_AT = "nobody has looked whether it is fit since it was changed"
+_UNCORDON = "commctl host uncordon puts it back"
 _LEFT = {
     "": _UNTOUCHED,
     "waiting": _UNTOUCHED,
@@ -15,7 +16,11 @@ _LEFT = {
     "user": _SET_UP_IN_PART,
     "facts": _SET_UP_IN_PART,
     "network": _SET_UP_IN_PART,
+    "node": _SET_UP_IN_PART,
     "marker": _SET_UP_IN_PART,
+    "draining": f"its node may be cordoned, and pods gone from it; {_UNCORDON}",
+    "uncordoning": f"it was changed, and fit; its node may still be cordoned; {_UNCORDON}",
+    "leaving": "its node may be cordoned, or gone from the cluster; let it leave again, or bootstrap it",
     "staging": "what was fetched to it lies there, and is not booted",
     "upgrading": "its packages may be half upgraded; the next upgrade repairs that first",
     "deploying": "the new deployment may be there, and is booted at the next restart then",

@@ -135,6 +135,17 @@ def delete_host(session: Session, store: SecretStore, address: str) -> None:
         Conflict: an operation works on it right now.
     """
     host = get_host(session, address)
+    check_idle(session, address)
+    store.forget(session, secret_owner(host))
+    session.delete(host)
+
+
+def check_idle(session: Session, address: str) -> None:
+    """See that no operation but a bootstrap works on a host right now.
+
+    Raises:
+        Conflict: one does.
+    """
     busy = session.exec(
         select(Operation)
         .join(OperationHost, col(OperationHost.operation_id) == col(Operation.id))
@@ -144,8 +155,6 @@ def delete_host(session: Session, store: SecretStore, address: str) -> None:
     ).first()
     if busy is not None:
         raise Conflict(f"operation {busy.id} ({busy.kind}) works on host {address}; cancel it or wait for its end")
-    store.forget(session, secret_owner(host))
-    session.delete(host)
 
 
 def pin_host_keys(session: Session, known_hosts: list[str]) -> None:

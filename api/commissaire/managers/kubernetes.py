@@ -81,6 +81,29 @@ def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
     return _describe(node, [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods])
 
 
+def uncordon(options: dict[str, Any], name: str) -> bool:
+    """Let pods come to the node *name* again that an operation of ours cordoned; return whether it was cordoned.
+
+    Raises:
+        ManagerError: it was cordoned by somebody else, or can't be changed.
+    """
+    with asking(options) as client:
+        from kubernetes.client import CoreV1Api
+
+        core = CoreV1Api(client)
+        node = core.read_node(name, _request_timeout=_TIMEOUT_SECONDS).to_dict()
+        if not node["spec"].get("unschedulable"):
+            return False
+        if CORDONED not in (node["metadata"].get("annotations") or {}):
+            raise ManagerError(f"node {name} was cordoned by somebody else: kubectl uncordon {name} takes that back")
+        patch = {
+            "metadata": {"resourceVersion": node["metadata"]["resource_version"], "annotations": {CORDONED: None}},
+            "spec": {"unschedulable": False},
+        }
+        core.patch_node(name, patch, _request_timeout=_TIMEOUT_SECONDS)
+    return True
+
+
 def connect(options: dict[str, Any], files: list[int] | None = None) -> ApiClient:
     """Return a client for a container manager's *options*; TLS is verified. *files* gets what is to be closed after it.
 

@@ -36,7 +36,8 @@ def test_of_every_phase_that_roles_report_it_is_told_how_the_host_is_left(phase:
 
 
 @pytest.mark.parametrize(
-    "phase", ["upgrading", "deploying", "rebooting", "verifying", "soaking", "rolled_back", "user"]
+    "phase",
+    ["upgrading", "deploying", "rebooting", "verifying", "soaking", "rolled_back", "user", "draining", "leaving"],
 )
 def test_a_host_in_whose_midst_it_was_is_not_called_untouched(phase: str) -> None:
     assert "nothing was changed" not in cut_short(phase)
@@ -48,4 +49,4 @@ def test_a_host_before_the_work_is_untouched(phase: str) -> None:
 
 
 def test_of_a_phase_of_tomorrow_nothing_is_made_up() -> None:
-    assert cut_short("draining") == "cancelled while draining: nobody knows what was changed on it; look at it"
+    assert cut_short("dreaming") == "cancelled while dreaming: nobody knows what was changed on it; look at it"

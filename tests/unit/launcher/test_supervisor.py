@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ LONG = """
   tasks:
     - ansible.builtin.assert:
         that: [min_healthy_of | length == 3000, from_play == 'an extra variable']
+"""
+KUBECONFIG = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  tasks:
+    - ansible.builtin.assert:
+        that:
+          - kubeconfig is match('/proc/[0-9]+/fd/[0-9]+$')
+          - lookup('ansible.builtin.file', kubeconfig) | from_json == {'token': 'a' ~ '-canary'}
 """
 
 
@@ -144,6 +155,18 @@ def test_variables_are_as_long_as_they_need_be_and_in_no_argument(
     entries = _run(supervisor, job)
     assert entries[-1] == {"type": "end", "rc": 0, "message": ""}, entries
     assert (tmp_path / "extra_vars.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_playbook_finds_a_kubeconfig_that_is_on_no_disk(supervisor: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig.yml").write_text(KUBECONFIG)
+    job = replace(_job(tmp_path, "kubeconfig.yml"), kubeconfigs={"lab": '{"token": "a-canary"}'})
+    job.inventory["all"]["hosts"]["here"]["kubeconfig"] = "lab"
+    assert "a-canary" not in repr(job)
+    entries = _run(supervisor, job)
+    assert entries[-1] == {"type": "end", "rc": 0, "message": ""}, entries
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if b"a-canary" in path.read_bytes()]
 
 
 def test_a_supervisor_without_a_job_ends_with_its_server(supervisor: subprocess.Popen[bytes]) -> None:

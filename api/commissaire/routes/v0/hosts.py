@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from sqlmodel import Session
 
 from commissaire.auth.role import Role
 from commissaire.clock import naive_iso
 from commissaire.fleet import hosts
 from commissaire.fleet.addresses import canonical_address, check_address, check_host_key, check_user
-from commissaire.fleet.container_managers import revealed_options
+from commissaire.fleet.container_managers import manager_of, revealed_options
 from commissaire.fleet.errors import Invalid, NotFound
 from commissaire.fleet.hosts import HostRequest
 from commissaire.fleet.keys import SSH_KEY_FIELD, check_encoded_key, secret_owner
@@ -20,7 +19,7 @@ from commissaire.fleet.sources import check_source, take_over_listed
 from commissaire.managers.error import ManagerError
 from commissaire.managers.kubernetes import node_status
 from commissaire.problems import responses
-from commissaire.records import Cluster, ContainerManager, ContainerManagerType, Host
+from commissaire.records import ContainerManagerType, Host
 from commissaire.records.as_json import iso_time, json_array
 from commissaire.routes.v0.bodies import (
     HostCreds,
@@ -108,7 +107,7 @@ def get_host_status(address: str, parts: Parts) -> HostStatusShown:
     """Return a host's status, and what its container manager says of it: `error` when that can't be asked."""
     with parts.database.read() as session:
         host = hosts.get_host(session, check_address(address))
-        manager = _manager(session, host)
+        manager = manager_of(session, host)
         options = revealed_options(session, parts.secrets, manager) if manager else {}
     own = HostStatusOfHost(last_check=naive_iso(host.last_check) or "", status=host.status)
     if manager is None:
@@ -120,11 +119,6 @@ def get_host_status(address: str, parts: Parts) -> HostStatusShown:
         except ManagerError as error:
             found = {"error": f"container manager {manager.name}: {error}"}
     return HostStatusShown(type=manager.type, host=own, container_manager=found)
-
-
-def _manager(session: Session, host: Host) -> ContainerManager | None:
-    cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None
-    return session.get(ContainerManager, cluster.container_manager) if cluster and cluster.container_manager else None
 
 
 def _put(wanted: HostRequest, parts: Parts, asker: Asker) -> HostShown:

@@ -267,6 +267,7 @@ class HostDetail(BaseModel):
     last_check: str | None
     next_check: str | None = Field(description="When the watcher looks at it next.")
     check_failures: int = Field(description="The watcher's failed checks since the last one that passed.")
+    node_name: str = Field(description="How the cluster's container manager knows it; empty when it doesn't.")
     host_key: str | None
 
     @classmethod
@@ -292,8 +293,17 @@ class HostDetail(BaseModel):
             last_check=rfc3339(host.last_check),
             next_check=rfc3339(host.next_check_at),
             check_failures=host.check_failures,
+            node_name=host.node_name,
             host_key=host.host_key,
         )
+
+
+class NodeUncordoned(BaseModel):
+    """What became of a host's node."""
+
+    address: str
+    node: str
+    uncordoned: bool = Field(description="Whether it was cordoned until now.")
 
 
 class HostPage(BaseModel):

@@ -11,11 +11,14 @@ from commissaire.auth.role import Role
 from commissaire.fleet.addresses import check_address, check_host_key
 from commissaire.fleet.checks import request_check
 from commissaire.fleet.clusters import get_cluster
+from commissaire.fleet.container_managers import manager_of, revealed_options
 from commissaire.fleet.errors import Conflict
-from commissaire.fleet.hosts import get_host, list_hosts
+from commissaire.fleet.hosts import check_idle, get_host, list_hosts
 from commissaire.fleet.labels import change_labels
 from commissaire.fleet.operations import request_bootstrap
 from commissaire.fleet.sources import known_sources, state_of
+from commissaire.managers.error import ManagerError
+from commissaire.managers.kubernetes import uncordon as manager_uncordon
 from commissaire.problems import responses
 from commissaire.records import Cluster, Host, HostStatus
 from commissaire.routes.v1.bodies import (
@@ -24,6 +27,7 @@ from commissaire.routes.v1.bodies import (
     HostPage,
     LabelChangesWanted,
     LabelsWanted,
+    NodeUncordoned,
     OperationShown,
 )
 from commissaire.routes.v1.operations import show
@@ -114,6 +118,23 @@ def check(address: str, parts: Parts) -> HostDetail:
         shown = _show(session, parts, host)
     parts.wake_watcher()
     return shown
+
+
+@router.post("/{address}/uncordon", responses=responses(404, 409), openapi_extra={"x-role": Role.OPERATOR})
+def uncordon(address: str, parts: Parts) -> NodeUncordoned:
+    """Let pods come to a host's node again that an operation left cordoned; one of somebody else stays so."""
+    with parts.database.read() as session:
+        host = get_host(session, check_address(address))
+        check_idle(session, host.address)
+        manager = manager_of(session, host)
+        if manager is None or not host.node_name:
+            raise Conflict(f"host {host.address} is no node of a container manager")
+        options = revealed_options(session, parts.secrets, manager)
+    try:
+        changed = manager_uncordon(options, host.node_name)
+    except ManagerError as error:
+        raise Conflict(f"container manager {manager.name}: {error}") from error
+    return NodeUncordoned(address=host.address, node=host.node_name, uncordoned=changed)
 
 
 def _show(session: Session, parts: Services, host: Host) -> HostDetail:
