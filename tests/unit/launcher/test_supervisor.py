@@ -55,7 +55,7 @@ KUBECONFIG = """
     - ansible.builtin.assert:
         that:
           - kubeconfig is match('/proc/[0-9]+/fd/[0-9]+$')
-          - lookup('ansible.builtin.file', kubeconfig) | from_json == {'token': 'a' ~ '-canary'}
+          - (lookup('ansible.builtin.file', kubeconfig) | from_json).token == 'a' ~ '-canary'
 """
 
 
