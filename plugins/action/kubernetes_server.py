@@ -18,6 +18,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.kubernetes_clien
 ARGUMENTS = {
     "kubeconfig": {"type": "path", "required": True},
     "context": {"type": "str", "default": ""},
+    "dns": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "float", "default": 60},
 }
 DNS = ("kube-system", "kube-dns")
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
                 "server": client.server,
                 "version": version,
                 "certificate_authority": client.certificate_authority,
-                "dns_address": client.service_address(*DNS),
+                "dns_address": client.service_address(*DNS) if arguments["dns"] else "",
             }
         except KubernetesError as error:
             return {"failed": True, "changed": False, "msg": str(error)}

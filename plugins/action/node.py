@@ -60,6 +60,7 @@ printf 'machine_id=%s\\n' "$(cat /etc/machine-id)"
 printf 'hostname=%s\\n' "$(uname -n)"
 """
 CONTACT_SECONDS = 30.0
+POLL_SECONDS = 1.0
 
 
 class NoNodeError(Exception):
@@ -86,7 +87,7 @@ class ActionModule(ActionBase):
             if arguments["state"] == "absent" and arguments["name"]:
                 node, identity = ClusterNode(client, arguments["name"], arguments["timeout_seconds"], self._wait), None
             else:
-                node, identity = self._identify(client, arguments)
+                node, identity = self._wait_for_node(client, arguments)
             result["node"] = node.name
             if arguments["state"] != "found":
                 getattr(self, f"_{arguments['state']}")(node, identity, arguments, result)
@@ -144,6 +145,17 @@ class ActionModule(ActionBase):
     ) -> None:
         result["changed"] = True if self._task.check_mode else node.delete()
         result["msg"] = f"node {node.name} is deleted" if result["changed"] else f"there is no node {node.name}"
+
+    def _wait_for_node(self, client: KubernetesClient, arguments: dict[str, Any]) -> tuple[ClusterNode, Answer]:
+        """Find the node; one that is to be Ready may be about to register."""
+        deadline = time.monotonic() + arguments["timeout_seconds"]
+        while True:
+            try:
+                return self._identify(client, arguments)
+            except NoNodeError as error:
+                if arguments["state"] != "ready" or time.monotonic() > deadline:
+                    raise
+                self._wait(str(error), POLL_SECONDS)
 
     def _identify(self, client: KubernetesClient, arguments: dict[str, Any]) -> tuple[ClusterNode, Answer]:
         """Find the node by the name that is told, or else by the host's names and address."""

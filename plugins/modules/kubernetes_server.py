@@ -20,6 +20,10 @@ options:
     description: Another of its contexts than the current one.
     type: str
     default: ""
+  dns:
+    description: Whether RV(dns_address) is asked for, which takes the right to read that Service.
+    type: bool
+    default: false
   timeout_seconds:
     description: For how long a server that is away or busy is asked again.
     type: float
@@ -51,7 +55,7 @@ certificate_authority:
   returned: success
   type: str
 dns_address:
-  description: The address of the Service C(kube-dns) in C(kube-system), empty when there is none.
+  description: The address of the Service C(kube-dns) in C(kube-system), empty when there is none, or without O(dns).
   returned: success
   type: str
 """

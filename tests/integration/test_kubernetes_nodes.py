@@ -320,6 +320,24 @@ def test_a_pod_gets_no_more_time_to_end_than_it_is_told(plane: ControlPlane, stu
     assert outcome.last(node)["data"]["evicted"] == [f"default/{stubborn['metadata']['name']}"]
 
 
+def test_a_kubelet_is_upgraded_on_a_drained_node_and_never_beyond_its_server(plane: ControlPlane) -> None:
+    """The newest of its minor version is the one that is there: what is shown is the way, not the change."""
+    outcome = run(plane, "kubelet_upgrade", "--limit", "h1")
+    assert outcome.returncode == 0, outcome.output
+    number = programs.version().removeprefix("v")
+    data = outcome.last("h1")["data"]
+    assert (data["kubelet_before"], data["kubelet_after"], data["node"]) == (number, number, "h1")
+    phases = dict.fromkeys(checkpoint["phase"] for checkpoint in outcome.checkpoints("h1"))
+    assert list(phases) == ["checking", "draining", "upgrading", "verifying", "done"]
+    assert not cordoned(plane, "h1")
+    refused = run(plane, "kubelet_upgrade", "--limit", "h1", kubernetes_version="1.99")
+    assert (
+        f"the kubelet is {number} and can't become 1.99: its API server is v{number}; upgrade the control plane"
+        in (refused.last("h1")["message"])
+    )
+    assert not cordoned(plane, "h1"), "nothing was changed on it, so it goes on serving"
+
+
 def test_a_dry_run_tells_what_would_be_evicted_and_changes_nothing(plane: ControlPlane, web: dict[str, Any]) -> None:
     before = {pod["metadata"]["uid"] for pod in plane.pods("app=web")}
     outcome = run(plane, "restart", "--check")
