@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
     def _drained(self, node: ClusterNode, _identity: Answer, arguments: dict[str, Any], result: dict[str, Any]) -> None:
         seconds = arguments["grace_period_seconds"]
         options = DrainOptions(seconds if seconds >= 0 else None, arguments["delete_emptydir_data"], arguments["force"])
-        result.update(cordoned=False, evicted=[])
+        result.update(cordoned=False, left_over=False, evicted=[])
         if self._task.check_mode:
             plan = node.plan(options)
             if plan.refused:
@@ -113,9 +113,10 @@ class ActionModule(ActionBase):
             result["changed"] = True
             result["msg"] = f"node {node.name} would be drained of {len(plan.evict)} pods"
             return
-        if any(row.is_control_plane and row.name == node.name for row in self._rows):
-            node.wait_for_control_plane()
-        result["cordoned"], result["changed"] = node.cordon(_holder(arguments))
+        result["cordoned"] = True  # from here on it may be so; to take back what is not there does no harm
+        alone = any(row.is_control_plane and row.name == node.name for row in self._rows)
+        cordon = (node.cordon_alone if alone else node.cordon)(_holder(arguments))
+        result.update(cordoned=cordon.ours, left_over=cordon.left_over, changed=cordon.changed)
         try:
             node.drain(options)
         finally:
@@ -166,7 +167,7 @@ class ActionModule(ActionBase):
         except (NoContactError, CommandError) as error:
             raise NodeError(f"can't be asked which machine it is: {error}") from error
         self._rows = patiently(client.nodes, seconds, self._wait)
-        names = [told] if told else [self._host, identity["hostname"]]
+        names = [told] if told else [self._host, identity["hostname"], identity["hostname"].lower()]
         row = find_row(self._rows, names, "" if told else address)
         if row is None:
             looked = f"called {told}" if told else f"called {' or '.join(dict.fromkeys(names))}, or at {address}"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shlex
 import time
 from datetime import datetime, timezone
@@ -16,6 +17,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.kubernetes_clien
     ConflictError,
     KubernetesClient,
     KubernetesError,
+    MissingError,
     patiently,
 )
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import CommandError, Machine, NoContactError
@@ -27,7 +29,7 @@ ARGUMENTS = {
     "context": {"type": "str", "default": ""},
     "name": {"type": "str", "required": True},
     "folder": {"type": "path", "default": "/var/lib/kubelet/pki"},
-    "certificate_authority": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+    "may_exist": {"type": "bool", "default": False},
     "expiration_seconds": {"type": "int"},
     "timeout_seconds": {"type": "float", "default": 60},
 }
@@ -38,15 +40,15 @@ CURRENT = "kubelet-client-current.pem"
 
 PREPARE = """
 umask 077
-mkdir -p {folder}
-cd {folder}
-if [ -e {current} ] && openssl x509 -in {current} -noout -checkend {seconds} >/dev/null \\
-    && [ "$(openssl x509 -in {current} -noout -subject -nameopt RFC2253)" = {subject} ] \\
-    && openssl verify -CAfile {authority} {current} >/dev/null 2>&1; then
+current={folder}/{current}
+if [ -e "$current" ] && openssl x509 -in "$current" -noout -checkend {seconds} >/dev/null \\
+    && [ "$(openssl x509 -in "$current" -noout -subject -nameopt RFC2253)" = {subject} ]; then
   echo present=yes
   exit 0
 fi
 [ -n "$1" ] || exit 0
+mkdir -p {folder}
+cd {folder}
 openssl req -new -sha256 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout commissaire.key \\
   -subj {asked} -out commissaire.csr 2>/dev/null
 printf 'request=%s\\n' "$(base64 -w0 commissaire.csr)"
@@ -93,14 +95,14 @@ class ActionModule(ActionBase):
             "" if self._task.check_mode else "make",
             seconds=str(LEAST_SECONDS_LEFT),
             subject=f"subject=CN={certificates.common_name(node)},O={certificates.NODES}",
-            authority=arguments["certificate_authority"],
             asked=certificates.subject(node),
         )
         if answer["present"] or self._task.check_mode:
             return not answer["present"]
         pem = base64.b64decode(answer["request"]).decode(errors="replace")
-        certificates.check_request(pem, node)
+        pem = certificates.check_request(pem, node)
         client = KubernetesClient(arguments["kubeconfig"], arguments["context"])
+        self._check_name(client, node, arguments)
         body = certificates.request_body(pem, node, arguments["expiration_seconds"])
         try:
             request = self._patiently(lambda: client.request_certificate(body), seconds)
@@ -110,6 +112,16 @@ class ActionModule(ActionBase):
         certificate = self._issued(client, request["metadata"]["name"], seconds)
         self._ask(INSTALL, arguments, "", certificate=certificate)
         return True
+
+    def _check_name(self, client: KubernetesClient, node: str, arguments: dict[str, Any]) -> None:
+        """See that the host does not become a node that is there already, unless somebody said that it is that one."""
+        if arguments["may_exist"]:
+            return
+        with contextlib.suppress(MissingError):
+            self._patiently(lambda: client.node(node), arguments["timeout_seconds"])
+            raise CertificateError(
+                f"there is a node {node} already; if this host is that one, say so by its name in node_name"
+            )
 
     def _approve(self, client: KubernetesClient, request: dict[str, Any], pem: str, seconds: float) -> None:
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

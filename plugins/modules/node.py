@@ -106,6 +106,10 @@ cordoned:
   description: Whether the cordon is ours to take back; it is not when somebody else had cordoned the node before.
   returned: when O(state=drained)
   type: bool
+left_over:
+  description: Whether an earlier run had left the node cordoned, as one does whose work failed on the host.
+  returned: when O(state=drained)
+  type: bool
 evicted:
   description: The pods that were evicted, or would be, as namespace/name.
   returned: when O(state=drained)

@@ -13,7 +13,7 @@ description:
   - The host makes a key, which never leaves it, and a certificate signing request. When that asks for the certificate
     of the node O(name) and for nothing else, it is put before the API server, approved, and the certificate installed
     where the kubelet looks for it, which renews it from then on.
-  - A host that has a certificate of this node, signed by the cluster's authority and valid for another day, keeps it.
+  - A host that has a certificate of this node, valid for another day, keeps it.
   - The host needs C(openssl); the controller the Python packages C(kubernetes) and C(cryptography).
 options:
   state:
@@ -39,10 +39,12 @@ options:
     description: Where the kubelet keeps its certificates.
     type: path
     default: /var/lib/kubelet/pki
-  certificate_authority:
-    description: The file on the host with the cluster's authority, by which a certificate that is there is judged.
-    type: path
-    default: /etc/kubernetes/pki/ca.crt
+  may_exist:
+    description:
+      - Whether the host may become a node that is there already. A host chooses its own host name, so only who knows
+        that it is that node may say so.
+    type: bool
+    default: false
   expiration_seconds:
     description: How long the certificate is to be valid, 600 at least; the cluster decides when nothing is given.
     type: int

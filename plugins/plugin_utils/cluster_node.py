@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +18,9 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.kubernetes_clien
     patiently,
 )
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.node import (
-    is_cordoned,
+    LostError,
+    cordoned_by,
+    is_left_over,
     not_ready,
     plan_cordon,
     plan_uncordon,
@@ -49,6 +52,15 @@ class DrainOptions:
     force: bool = False
 
 
+@dataclass(frozen=True)
+class Cordon:
+    """Whether a cordon is `ours` to take back, and whether an earlier run had left it, because the node was not fit."""
+
+    ours: bool
+    changed: bool
+    left_over: bool
+
+
 @dataclass
 class ClusterNode:
     """The node `name`; all that is done with it ends within `timeout_seconds`.
@@ -69,17 +81,40 @@ class ClusterNode:
         """Return the Node object."""
         return self._patiently(lambda: self.client.node(self.name))
 
-    def cordon(self, holder: Holder) -> tuple[bool, bool]:
-        """Let no more pods come; return whether the cordon is ours to take back, and whether anything changed."""
+    def cordon(self, holder: Holder) -> Cordon:
+        """Let no more pods come."""
         while True:
-            patch, ours = plan_cordon(self.read(), holder)
+            node = self.read()
+            try:
+                patch, ours = plan_cordon(node, holder)
+            except LostError as error:
+                raise NodeError(f"node {self.name} is left alone: {error}") from error
             if patch is None or self._changes(patch):
-                return ours, patch is not None
+                return Cordon(ours, changed=patch is not None, left_over=is_left_over(node, holder))
+
+    def cordon_alone(self, holder: Holder) -> Cordon:
+        """Let no more pods come to a node of the control plane, of which no other may be away meanwhile."""
+        while True:
+            self.wait_for_control_plane()
+            cordon = self.cordon(holder)
+            if not self._others_away() or not cordon.changed or cordon.left_over:
+                return cordon
+            self.uncordon(holder)  # another one was cordoned at the same moment: both step back
+            pause = random.uniform(POLL_SECONDS, 5 * POLL_SECONDS)  # noqa: S311  no secret
+            self.wait("waits for its turn among the nodes of the control plane", pause)
 
     def uncordon(self, holder: Holder) -> bool:
-        """Take back what `holder` did; return whether there was anything to take back."""
+        """Take back what `holder` did; return whether there was anything to take back.
+
+        Raise NodeError when the node is cordoned for another run of ours.
+        """
         while True:
-            patch = plan_uncordon(self.read(), holder)
+            node = self.read()
+            patch = plan_uncordon(node, holder)
+            if patch is None and (other := cordoned_by(node)):
+                raise NodeError(
+                    f"node {self.name} stays cordoned, for another run: {other.owner or other.operation_id}"
+                )
             if patch is None or self._changes(patch):
                 return patch is not None
 
@@ -125,10 +160,7 @@ class ClusterNode:
     def wait_for_control_plane(self) -> None:
         """Wait until all other nodes of the control plane serve: it bears the loss of one, whatever is asked for."""
         while True:
-            others = [
-                row for row in self._patiently(self.client.nodes) if row.is_control_plane and row.name != self.name
-            ]
-            away = [row.name for row in others if not row.ready or is_cordoned(self.client.node(row.name))]
+            away = self._others_away()
             if not away:
                 return
             why = f"{', '.join(away)} of the control plane is not in service, and only one node of it may be away"
@@ -152,6 +184,11 @@ class ClusterNode:
         except MissingError:
             return False
         return True
+
+    def _others_away(self) -> list[str]:
+        rows = self._patiently(self.client.nodes)
+        others = [row for row in rows if row.is_control_plane and row.name != self.name]
+        return [row.name for row in others if not (row.ready and row.schedulable)]
 
     def _evict(self, pod: Pod, options: DrainOptions, blocked: dict[str, str]) -> None:
         try:

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ TIMEOUT_SECONDS = (5, 30)  # to connect, and to answer
 RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 30.0
 SHOWN_CHARACTERS = 300
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?")
+"""Nothing else of a file goes to hosts: there may be a key in it, too."""
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 _ACCEPT_TABLE = f"{TABLE},application/json"
 
@@ -62,6 +65,7 @@ class NodeRow:
 
     name: str
     ready: bool
+    schedulable: bool
     roles: tuple[str, ...]
     address: str
 
@@ -85,7 +89,8 @@ class KubernetesClient:
             content = in_memory(yaml.safe_load(path.read_text()), path.parent)
             client = new_client_from_config_dict(content, context=context or None, persist_config=False)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, ConfigException) as error:
-            raise KubernetesError(f"kubeconfig {kubeconfig} can't be used: {error}") from error
+            words = str(error).splitlines() or [type(error).__name__]  # the lines after it may show a token
+            raise KubernetesError(f"kubeconfig {kubeconfig} can't be used: {words[0]}") from error
         client.configuration.retries = False
         client.rest_client = type(client.rest_client)(client.configuration)  # it was made before
         client.user_agent = "commissaire.fleet"
@@ -99,7 +104,7 @@ class KubernetesClient:
     def certificate_authority(self) -> str:
         """Whose certificate the server's must be signed by, as PEM; "" for those that are trusted here anyway."""
         path = self._client.configuration.ssl_ca_cert
-        return Path(path).read_text() if path else ""
+        return "".join(CERTIFICATE.findall(Path(path).read_text())) if path else ""
 
     def version(self) -> str:
         """Return the API server's version, as v1.2.3."""
@@ -178,12 +183,6 @@ class KubernetesClient:
         replace = self._certificates.replace_certificate_signing_request_approval
         self._ask(f"approve certificate signing request {name}", replace, name, request)
 
-    def delete_certificate_request(self, name: str) -> None:
-        """Delete a CertificateSigningRequest, if there is one."""
-        delete = self._certificates.delete_certificate_signing_request
-        with contextlib.suppress(MissingError):
-            self._ask(f"delete certificate signing request {name}", delete, name)
-
     def _ask(self, what: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
@@ -192,6 +191,9 @@ class KubernetesClient:
             answer = method(*args, **kwargs, _preload_content=False, _request_timeout=TIMEOUT_SECONDS)
             return json.loads(answer.data)
         except ApiException as error:
+            if not error.status:  # TLS: nothing was answered
+                kind = KubernetesError if "CERTIFICATE_VERIFY_FAILED" in str(error.reason) else UnavailableError
+                raise kind(f"{self.server}: {what}: {error.reason}") from error
             raise refusal(f"{self.server}: {what}", error.status, error.body, error.headers) from error
         except (HTTPError, OSError) as error:
             raise UnavailableError(f"{self.server}: {what}: {error}") from error
@@ -221,7 +223,8 @@ def refusal(what: str, status: int, body: Any, headers: Any) -> KubernetesError:
     """Return what a bad answer means: the API's own words, and what to do where that can be told."""
     details: dict[str, Any] = {}
     with contextlib.suppress(ValueError, TypeError):
-        details = json.loads(body)
+        found = json.loads(body)
+        details = found if isinstance(found, dict) else {}
     words = str(details.get("message") or body or "")[:SHOWN_CHARACTERS]
     causes = (details.get("details") or {}).get("causes") or []
     budgets = [str(cause.get("message", "")) for cause in causes if cause.get("reason") == "DisruptionBudget"]
@@ -256,7 +259,9 @@ def read_table(table: dict[str, Any]) -> list[NodeRow]:
             str(row["cells"][columns[column]]) for column in ("Name", "Status", "Roles", "Internal-IP")
         )
         told = tuple(role for role in roles.split(",") if role != "<none>")
-        rows.append(NodeRow(name, status.split(",")[0] == "Ready", told, "" if address == "<none>" else address))
+        words = status.split(",")
+        schedulable = "SchedulingDisabled" not in words
+        rows.append(NodeRow(name, words[0] == "Ready", schedulable, told, "" if address == "<none>" else address))
     return rows
 
 

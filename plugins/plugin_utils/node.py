@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 CORDONED = "commissaire.fleet/cordoned"
 """The annotation of a node that we cordoned: it says who did, and tells it from one that somebody else cordoned."""
+MANAGER = "commissaire.fleet"
+"""As what the API server knows us: who set a field is in an object's managedFields."""
+
+
+class LostError(Exception):
+    """A later holder of the host's lease has cordoned its node: this run is not to touch it any more."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,13 @@ def cordoned_by(node: dict[str, Any]) -> Holder | None:
     text = (node["metadata"].get("annotations") or {}).get(CORDONED)
     if not text or not is_cordoned(node):
         return None
+    owners = {
+        entry.get("manager")
+        for entry in node["metadata"].get("managedFields") or []
+        if "f:unschedulable" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    }
+    if owners and MANAGER not in owners:  # the annotation is left over: somebody took our cordon back, and made theirs
+        return None
     try:
         told = json.loads(text)
         return Holder(int(told["token"]), str(told["operation_id"]), str(told["owner"]))
@@ -53,11 +66,17 @@ def is_cordoned(node: dict[str, Any]) -> bool:
     return bool(node["spec"].get("unschedulable"))
 
 
+def is_left_over(node: dict[str, Any], holder: Holder) -> bool:
+    """Return whether a node is cordoned since another operation than that of `holder`, which left it so."""
+    before = cordoned_by(node)
+    return before is not None and before != holder and before.operation_id != (holder.operation_id or None)
+
+
 def plan_cordon(node: dict[str, Any], holder: Holder) -> tuple[dict[str, Any] | None, bool]:
     """Return the patch that cordons a node for `holder`, and whether the cordon is ours to take back.
 
     A cordon of ours that is left over from another run becomes that of `holder`, who has the lease on the host; one of
-    somebody else stays theirs.
+    somebody else stays theirs. Raise LostError when it is that of a later holder of the lease.
     """
     if is_cordoned(node):
         before = cordoned_by(node)
@@ -65,6 +84,8 @@ def plan_cordon(node: dict[str, Any], holder: Holder) -> tuple[dict[str, Any] | 
             return None, False
         if before == holder:
             return None, True
+        if before.token > holder.token:
+            raise LostError(f"it is cordoned for {before.owner or 'somebody'}, who holds the host's lease since")
     return _patch(node, json.dumps(asdict(holder)), unschedulable=True), True
 
 
@@ -105,7 +126,7 @@ def kubelet_version(node: dict[str, Any]) -> str:
 def is_other_machine(node: dict[str, Any], machine_id: str) -> str:
     """Return the machine id of the machine that a node is, where it is not this one's; "" otherwise."""
     told = ((node.get("status") or {}).get("nodeInfo") or {}).get("machineID", "")
-    return told if told and machine_id and told != machine_id else ""
+    return told if told and told != machine_id else ""
 
 
 def _patch(node: dict[str, Any], annotation: str | None, *, unschedulable: bool) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
@@ -40,10 +40,11 @@ def common_name(node: str) -> str:
     return f"system:node:{node}"
 
 
-def check_request(pem: str, node: str) -> None:
-    """See that a certificate signing request asks for the certificate of *node*, and for nothing else.
+def check_request(pem: str, node: str) -> str:
+    """See that a certificate signing request asks for the certificate of *node*, and for nothing else; return it anew.
 
-    Raise CertificateError when it does not.
+    What the host sent beside it, which another reader may take for the request, is not in what is returned.
+    Raise CertificateError when it asks for something else.
     """
     try:
         request = x509.load_pem_x509_csr(pem.encode())
@@ -65,6 +66,7 @@ def check_request(pem: str, node: str) -> None:
         raise CertificateError("the host's certificate signing request is not signed by the key that it is for")
     if not isinstance(request.signature_hash_algorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512):
         raise CertificateError("the host's certificate signing request is signed with a hash that is too weak")
+    return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def request_body(pem: str, node: str, expiration_seconds: int | None) -> dict[str, Any]:

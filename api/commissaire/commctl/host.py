@@ -141,9 +141,16 @@ def check(ctx: typer.Context, addresses: Addresses, output: OutputOption = None)
 
 
 @app.command()
-def uncordon(ctx: typer.Context, addresses: Addresses, output: OutputOption = None) -> None:
+def uncordon(
+    ctx: typer.Context,
+    addresses: Addresses,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when the server does not know whether the run has ended.")
+    ] = False,
+    output: OutputOption = None,
+) -> None:
     """Let pods come again to the nodes of hosts that an operation left cordoned."""
-    asked = ask_each(connect(ctx).post, "/api/v1/hosts/{}/uncordon", addresses)
+    asked = ask_each(connect(ctx).post, f"/api/v1/hosts/{{}}/uncordon{'?force=true' if force else ''}", addresses)
     if asked:
         show([*asked.values()], output)
     exit_if_refused(addresses, asked)

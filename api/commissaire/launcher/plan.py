@@ -35,7 +35,8 @@ from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
 _AWAY_PHASES = ("upgrading", "rebooting", "verifying", "soaking", "rolling_back", "uncordoning")
-_BEFORE_WORK = ("", "waiting", "staging", "checking", "draining")
+_BEFORE_WORK = ("", "waiting", "staging", "checking")
+"""Not `draining`: a node that was cordoned is out of service, and must be brought back whatever it is like now."""
 _MOST_LEASES = 20
 """Of so many operations a host's lease is taken over: those before them have let theirs expire long since."""
 _OPEN = (OperationHostState.PENDING, OperationHostState.RUNNING)
@@ -107,7 +108,9 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     for address, cluster in found.clusters.items():
         found.hosts[address].update(kind.host_vars(*cluster))
     try:
-        kubeconfigs = _tell_of_managers(session, store, found) if kind.knows_nodes else {}
+        kubeconfigs = (
+            _tell_of_managers(session, store, found, rolling=operation.kind in ROLLING) if kind.knows_nodes else {}
+        )
     except StoreUnavailable as error:
         return Plan(None, {}, str(error))
     for address, names in _left_leased(session, [row.address for row in left]).items():
@@ -141,7 +144,7 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     return Plan(job if found.hosts else None, found.unusable)
 
 
-def _tell_of_managers(session: Session, store: SecretStore, found: Reach) -> dict[str, str]:
+def _tell_of_managers(session: Session, store: SecretStore, found: Reach, *, rolling: bool) -> dict[str, str]:
     """Tell hosts whose cluster has a container manager of it, and return the kubeconfigs; see `Job`.
 
     Hosts whose manager's options can't be used are not usable either: they are nodes, and nobody could drain them.
@@ -160,16 +163,18 @@ def _tell_of_managers(session: Session, store: SecretStore, found: Reach) -> dic
                 kubeconfigs[manager.name] = orjson.dumps(content).decode()
             except ManagerError as error:
                 problems[manager.name] = f"container manager {manager.name}: {error}"
-    recorded = hosts_at(session, list(found.clusters))
-    for address, (cluster, _) in found.clusters.items():
-        name = cluster.container_manager or ""
+    for address, host in hosts_at(session, list(found.hosts)).items():
+        name = found.clusters[address][0].container_manager or "" if address in found.clusters else ""
         if name in kubeconfigs:
             found.hosts[address][KUBECONFIG] = name
-            found.hosts[address]["node_name"] = recorded[address].node_name
+            found.hosts[address]["node_name"] = host.node_name
             found.hosts[address].update(node_vars[name])
-        elif name in problems:
+        elif name in problems or (host.node_name and rolling):
             del found.hosts[address]
-            found.unusable[address] = problems[name]
+            found.unusable[address] = problems.get(name) or (
+                f"it is node {host.node_name} of a container manager, and its cluster has none (any more) by which it "
+                "could be drained; give the cluster its container manager back, or bootstrap the host again"
+            )
     return kubeconfigs
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from commissaire.managers.error import ManagerError
-from commissaire.managers.kubernetes import asking
+from commissaire.managers.kubernetes import TIMEOUT_SECONDS, asking
 
 Right = tuple[str, str, str, str]
 """(verb, API group, resource with its subresource, name): as a SelfSubjectAccessReview asks for one."""
 
 FUNCTIONS: dict[str, tuple[Right, ...]] = {
-    "status": (("get", "", "nodes", ""), ("list", "", "nodes", ""), ("list", "", "pods", "")),
+    "status": (("get", "", "nodes", ""), ("list", "", "pods", "")),
     "rolling": (
         ("get", "", "nodes", ""),
         ("list", "", "nodes", ""),
@@ -59,7 +59,7 @@ def examine(options: dict[str, Any]) -> Finding:
         with asking(options) as client:
             from kubernetes.client import AuthorizationV1Api, VersionApi
 
-            version = str(VersionApi(client).get_code().git_version)
+            version = str(VersionApi(client).get_code(_request_timeout=TIMEOUT_SECONDS).git_version)
             reviews = AuthorizationV1Api(client)
             rights = sorted({right for needed in FUNCTIONS.values() for right in needed})
             lacks = {right for right in rights if not _may(reviews, right)}
@@ -79,7 +79,8 @@ def _may(reviews: Any, right: Right) -> bool:
         verb=verb, group=group, resource=kind, subresource=subresource or None, name=name or None, namespace=namespace
     )
     review = V1SelfSubjectAccessReview(spec=V1SelfSubjectAccessReviewSpec(resource_attributes=attributes))
-    return bool(reviews.create_self_subject_access_review(review).status.allowed)
+    answer = reviews.create_self_subject_access_review(review, _request_timeout=TIMEOUT_SECONDS)
+    return bool(answer.status and answer.status.allowed)
 
 
 def _told(right: Right) -> str:

@@ -12,6 +12,8 @@ from commissaire.managers.error import ManagerError
 
 _NAME = "commissaire"
 _PEM = re.compile(r"\s*-----BEGIN ")
+_CLUSTER = ("server", "tls-server-name", "certificate-authority-data")
+_USER = ("token", "client-certificate-data", "client-key-data")
 _OUTSIDE = {
     "auth-provider": "runs code of the client",
     "certificate-authority": "names a file",
@@ -78,8 +80,8 @@ def read_kubeconfig(text: str) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"is no YAML: {str(error).splitlines()[0]}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"is no YAML: {(str(error).splitlines() or ['nothing'])[0]}") from error
     name = content.get("current-context") if isinstance(content, dict) else None
     if not isinstance(name, str) or not name:
         raise ValueError("has no current-context; choose one: kubectl config use-context NAME")
@@ -91,7 +93,8 @@ def read_kubeconfig(text: str) -> dict[str, Any]:
             raise ValueError(
                 f"has {key}, which {_OUTSIDE[key]}; files go into it by kubectl config view --flatten --minify"
             )
-    if not str(cluster.get("server", "")).startswith("https://"):
+    cluster, user = _texts(cluster, _CLUSTER), _texts(user, _USER)
+    if not cluster.get("server", "").startswith("https://"):
         raise ValueError("has a server that is not https://")
     return {
         "apiVersion": "v1",
@@ -101,6 +104,20 @@ def read_kubeconfig(text: str) -> dict[str, Any]:
         "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME}}],
         "current-context": _NAME,
     }
+
+
+def _texts(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """Return what is known of a part of a kubeconfig, and nothing else that somebody put there."""
+    found = {name: given[name] for name in names if given.get(name)}
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise ValueError(f"has a {name} that is no text")
+        if name.endswith("-data"):
+            try:
+                base64.b64decode(value, validate=True)
+            except ValueError as error:
+                raise ValueError(f"has a {name} that is no base64") from error
+    return found
 
 
 def _named(content: dict[str, Any], kind: str, part: str, name: Any) -> dict[str, Any]:

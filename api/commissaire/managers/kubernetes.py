@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from commissaire.managers.error import ManagerError
 from commissaire.managers.kubeconfig import kubeconfig_of
@@ -15,12 +17,14 @@ from commissaire.managers.kubeconfig import kubeconfig_of
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-_TIMEOUT_SECONDS = (3, 10)
+TIMEOUT_SECONDS = (3, 10)
 _importing = threading.Lock()
 _turns = threading.BoundedSemaphore(8)
 """Who asks holds a thread, and the routes have 40: a manager that hangs must not take them all."""
 CORDONED = "commissaire.fleet/cordoned"
 """The annotation by which the collection marks a node that it cordoned (plugin_utils/node.py)."""
+MANAGER = "commissaire.fleet"
+"""As what the API server knows the collection, in an object's managedFields."""
 _DATA = {
     "certificate-authority": "ssl_ca_cert",
     "client-certificate": "cert_file",
@@ -47,7 +51,8 @@ def asking(options: dict[str, Any]) -> Iterator[ApiClient]:
             yield client
     except ApiException as error:
         raise ManagerError(f"{server} refuses: {error.status} {error.reason}") from error
-    except (HTTPError, OSError, ValueError) as error:
+    except (HTTPError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        # the last three come from an answer that is none of Kubernetes'
         raise ManagerError(f"{server} can't be asked: {error}") from error
     finally:
         _turns.release()
@@ -69,9 +74,9 @@ def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
 
         core = CoreV1Api(client)
         try:
-            node = core.read_node(name, _request_timeout=_TIMEOUT_SECONDS).to_dict()
+            node = core.read_node(name, _request_timeout=TIMEOUT_SECONDS).to_dict()
             pods = core.list_pod_for_all_namespaces(
-                field_selector=f"spec.nodeName={name}", _request_timeout=_TIMEOUT_SECONDS
+                field_selector=f"spec.nodeName={name}", _request_timeout=TIMEOUT_SECONDS
             ).to_dict()["items"]
         except ApiException as error:
             server = client.configuration.host
@@ -81,26 +86,38 @@ def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
     return _describe(node, [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods])
 
 
-def uncordon(options: dict[str, Any], name: str) -> bool:
+def uncordon(options: dict[str, Any], name: str, objection: Callable[[str, str], str]) -> bool:
     """Let pods come to the node *name* again that an operation of ours cordoned; return whether it was cordoned.
 
+    *objection* is given the `operation_id` and the owner of the cordon, and says why it must stay, or "".
+
     Raises:
-        ManagerError: it was cordoned by somebody else, or can't be changed.
+        ManagerError: it must stay, was cordoned by somebody else, or can't be changed.
     """
     with asking(options) as client:
         from kubernetes.client import CoreV1Api
 
         core = CoreV1Api(client)
-        node = core.read_node(name, _request_timeout=_TIMEOUT_SECONDS).to_dict()
+        node = core.read_node(name, _request_timeout=TIMEOUT_SECONDS).to_dict()
         if not node["spec"].get("unschedulable"):
             return False
-        if CORDONED not in (node["metadata"].get("annotations") or {}):
+        metadata = node["metadata"]
+        owners = {
+            entry["manager"]
+            for entry in metadata.get("managed_fields") or []
+            if "f:unschedulable" in ((entry.get("fields_v1") or {}).get("f:spec") or {})
+        }
+        text = (metadata.get("annotations") or {}).get(CORDONED)
+        if not text or (owners and MANAGER not in owners):
             raise ManagerError(f"node {name} was cordoned by somebody else: kubectl uncordon {name} takes that back")
+        told = orjson.loads(text)
+        if why := objection(str(told["operation_id"]), str(told["owner"])):
+            raise ManagerError(f"node {name} stays cordoned: {why}")
         patch = {
-            "metadata": {"resourceVersion": node["metadata"]["resource_version"], "annotations": {CORDONED: None}},
+            "metadata": {"resourceVersion": metadata["resource_version"], "annotations": {CORDONED: None}},
             "spec": {"unschedulable": False},
         }
-        core.patch_node(name, patch, _request_timeout=_TIMEOUT_SECONDS)
+        core.patch_node(name, patch, _request_timeout=TIMEOUT_SECONDS)
     return True
 
 
@@ -122,10 +139,11 @@ def connect(options: dict[str, Any], files: list[int] | None = None) -> ApiClien
     given = {**cluster, **user}
     for name, attribute in _DATA.items():
         if given.get(f"{name}-data"):
+            text = base64.b64decode(given[f"{name}-data"])
             descriptor = os.memfd_create(name)  # a file that is on no disk, for a client that takes paths only
-            os.write(descriptor, base64.b64decode(given[f"{name}-data"]))
-            setattr(configuration, attribute, f"/proc/self/fd/{descriptor}")
             (files if files is not None else []).append(descriptor)
+            os.write(descriptor, text)
+            setattr(configuration, attribute, f"/proc/self/fd/{descriptor}")
         elif given.get(name):
             setattr(configuration, attribute, given[name])
     return ApiClient(configuration)

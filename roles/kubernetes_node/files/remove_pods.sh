@@ -19,7 +19,12 @@ esac
 awk '$2 ~ "^/var/lib/kubelet/" { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
   umount "$mount" && echo removed
 done
-rm -rf /var/lib/kubelet/pods /var/lib/cni
+left=$(awk '$2 ~ "^/var/lib/kubelet/" { print $2 }' /proc/self/mounts)
+if [ -n "$left" ]; then
+  echo "still mounted, so nothing below /var/lib/kubelet is removed: $left" >&2
+  exit 1
+fi
+rm -rf --one-file-system /var/lib/kubelet/pods /var/lib/cni
 for link in cni0 flannel.1; do
   ip link delete "$link" 2>/dev/null && echo removed
 done

@@ -84,6 +84,10 @@ def test_of_a_kubeconfig_the_current_context_counts() -> None:
         (given({"insecure-skip-tls-verify": True}), "switches off who the server must be"),
         (given({"proxy-url": "http://evil"}), "through somebody else"),
         (given({"server": "http://10.0.0.5"}), "has a server that is not https://"),
+        (given({"server": 5}), "has a server that is no text"),
+        (given(user={"token": ["t"]}), "has a token that is no text"),
+        (given(user={"client-key-data": "?"}), "has a client-key-data that is no base64"),
+        ("[" * 5000, "is no YAML"),
     ],
 )
 def test_a_kubeconfig_that_makes_the_server_do_something_is_refused(text: str, why: str) -> None:
@@ -96,3 +100,8 @@ def test_a_kubeconfig_that_makes_the_server_do_something_is_refused(text: str, w
 def test_without_a_server_there_is_no_kubeconfig() -> None:
     with pytest.raises(ManagerError, match="have no server_url"):
         kubeconfig_of({"token": "t"})
+
+
+def test_nothing_else_of_a_kubeconfig_is_kept() -> None:
+    user = {"token": "t", "as": "system:admin", "extensions": [{"name": "x" * 1000}]}
+    assert parts(read_kubeconfig(given({"extensions": []}, user))) == ({"server": URL}, {"token": "t"})

@@ -1,9 +1,12 @@
 """A node that is drained and waited for, with a client that says what the test wants."""
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import cluster_node
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.cluster_node import (
     ClusterNode,
+    Cordon,
     DrainOptions,
     NodeError,
 )
@@ -25,7 +28,7 @@ class Client:
     def __init__(self):
         self.pods = {}
         self.node_object = {"metadata": {"name": "h1", "uid": "u", "resourceVersion": "1"}, "spec": {}, "status": {}}
-        self.rows = [NodeRow("h1", True, (), "")]
+        self.rows = [NodeRow("h1", True, True, (), "")]
         self.answers = []  # raised by the next calls of evict
         self.conflicts = 0
         self.asked = []
@@ -142,8 +145,8 @@ def test_pods_that_may_not_go_fail_the_drain_before_any_is_evicted(client, node)
 
 def test_a_cordon_is_tried_again_when_the_node_changed_meanwhile(client, node):
     client.conflicts = 2
-    assert node.cordon(ME) == (True, True)
-    assert node.cordon(ME) == (True, False)
+    assert node.cordon(ME) == Cordon(ours=True, changed=True, left_over=False)
+    assert node.cordon(ME) == Cordon(ours=True, changed=False, left_over=False)
     assert node.uncordon(ME)
     assert not node.uncordon(ME)
     assert client.node_object["spec"]["unschedulable"] is False
@@ -156,14 +159,35 @@ def test_a_node_that_does_not_get_ready_is_named_with_its_reason(client, node):
 
 
 def test_of_the_control_plane_one_may_be_away(client, node):
-    client.rows = [NodeRow("h1", True, ("control-plane",), ""), NodeRow("h2", False, ("control-plane",), "")]
+    client.rows = [
+        NodeRow("h1", True, True, ("control-plane",), ""),
+        NodeRow("h2", False, True, ("control-plane",), ""),
+    ]
     with pytest.raises(
         NodeError, match="h2 of the control plane is not in service, and only one node of it may be away"
     ):
         node.wait_for_control_plane()
-    client.rows[1] = NodeRow("h2", True, ("control-plane",), "")
+    client.rows[1] = NodeRow("h2", True, True, ("control-plane",), "")
     cluster_node.time.monotonic()
     node.wait_for_control_plane()
+
+
+def test_two_of_the_control_plane_that_are_cordoned_at_the_same_moment_both_step_back(client, node):
+    here, there = (NodeRow(name, True, True, ("control-plane",), "") for name in ("h1", "h2"))
+    seen = [[here, there], [here, replace(there, schedulable=False)], [here, there], [here, there]]
+    client.nodes = lambda: seen.pop(0)
+    assert node.cordon_alone(ME).changed
+    assert seen == []
+    assert node.said == ["waits for its turn among the nodes of the control plane"]
+    assert client.node_object["spec"]["unschedulable"] is True
+
+
+def test_a_node_that_another_run_cordoned_since_is_no_end_of_ours(client, node):
+    node.cordon(Holder(8, "13", "bob"))
+    with pytest.raises(NodeError, match="node h1 stays cordoned, for another run: bob"):
+        node.uncordon(ME)
+    with pytest.raises(NodeError, match="node h1 is left alone: it is cordoned for bob"):
+        node.cordon(ME)
 
 
 def test_labels_that_are_there_are_not_set_again(client, node):

@@ -41,6 +41,7 @@ BUDGET = {
         (409, {"message": "the object has been modified"}, ConflictError, "has been modified"),
         (422, {"message": "spec is wrong"}, KubernetesError, "422 spec is wrong"),
         (502, b"<html>", UnavailableError, "502"),
+        (500, b'["a list"]', UnavailableError, "500"),
     ],
 )
 def test_a_bad_answer_is_told_apart(status, body, kind, words):
@@ -64,9 +65,9 @@ def test_the_table_of_nodes_is_read_by_its_columns():
     ]
     found = read_table({"columnDefinitions": [{"name": name} for name in names], "rows": [{"cells": c} for c in cells]})
     assert found == [
-        NodeRow("h1", True, ("control-plane", "worker"), "10.0.0.1"),
-        NodeRow("h2", True, (), "10.0.0.2"),
-        NodeRow("h3", False, (), ""),
+        NodeRow("h1", True, True, ("control-plane", "worker"), "10.0.0.1"),
+        NodeRow("h2", True, False, (), "10.0.0.2"),
+        NodeRow("h3", False, False, (), ""),
     ]
 
 
@@ -134,3 +135,17 @@ def test_patience_ends(monkeypatch):
     with pytest.raises(UnavailableError):
         patiently(ask, 60, wait)
     assert clock[0] == 60
+
+
+def test_of_a_kubeconfig_that_is_no_yaml_no_line_is_shown(tmp_path):
+    path = tmp_path / "config"
+    path.write_text("users:\n  token: secret-7: x\n")
+    with pytest.raises(KubernetesError) as error:
+        KubernetesClient(str(path))
+    assert "secret-7" not in str(error.value)
+
+
+def test_of_the_authority_s_file_hosts_get_certificates_only():
+    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    key = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+    assert "".join(kubernetes_client.CERTIFICATE.findall(f"# ours\n{pem}{key}{pem}")) == pem + pem

@@ -7,8 +7,10 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.kubernetes_clien
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.node import (
     CORDONED,
     Holder,
+    LostError,
     cordoned_by,
     find_row,
+    is_left_over,
     is_other_machine,
     not_ready,
     plan_cordon,
@@ -100,14 +102,42 @@ def test_without_a_boot_id_any_boot_will_do():
 def test_a_node_of_another_machine_is_told():
     assert is_other_machine(node(machineID="aa"), "bb") == "aa"
     assert not is_other_machine(node(machineID="bb"), "bb")
+    assert is_other_machine(node(machineID="aa"), "") == "aa", "a host that does not say which machine it is"
     assert not is_other_machine(node(), "bb"), "a kubelet that told nothing yet"
+
+
+def owned(manager):
+    """A node with the annotation of an earlier run, that *manager* cordoned last."""
+    found = node(cordoned=True, holder=Holder(3, "9-1.0", "bob"))
+    found["metadata"]["managedFields"] = [{"manager": manager, "fieldsV1": {"f:spec": {"f:unschedulable": {}}}}]
+    return found
+
+
+def test_an_annotation_that_is_left_over_makes_nobody_s_cordon_ours():
+    assert plan_cordon(owned("kubectl-cordon"), ME) == (None, False)
+    assert plan_cordon(owned("commissaire.fleet"), ME)[1]
+
+
+def test_a_run_that_lost_its_lease_takes_no_cordon_over():
+    with pytest.raises(LostError, match="it is cordoned for bob, who holds the host's lease since"):
+        plan_cordon(node(cordoned=True, holder=Holder(8, "13-1.0", "bob")), ME)
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [(ME, False), (Holder(6, "12-1.0", "ann"), False), (Holder(6, "11-1.0", "ann"), True), (Holder(6), True)],
+)
+def test_a_cordon_that_another_operation_left_is_known(before, left):
+    assert is_left_over(node(cordoned=True, holder=before), ME) is left
+    assert not is_left_over(node(), ME)
+    assert not is_left_over(node(cordoned=True), ME)
 
 
 def rows():
     return [
-        NodeRow("h1", True, (), "10.0.0.1"),
-        NodeRow("h2", True, ("control-plane",), "10.0.0.2"),
-        NodeRow("10.0.0.2", False, (), "10.0.0.3"),
+        NodeRow("h1", True, True, (), "10.0.0.1"),
+        NodeRow("h2", True, True, ("control-plane",), "10.0.0.2"),
+        NodeRow("10.0.0.2", False, True, (), "10.0.0.3"),
     ]
 
 
@@ -129,4 +159,4 @@ def test_a_host_is_found_by_its_names_before_its_address(names, address, found):
 
 def test_the_control_plane_is_known_by_its_roles():
     assert [row.is_control_plane for row in rows()] == [False, True, False]
-    assert NodeRow("h", True, ("master", "worker"), "").is_control_plane
+    assert NodeRow("h", True, True, ("master", "worker"), "").is_control_plane

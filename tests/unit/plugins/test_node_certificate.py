@@ -38,6 +38,13 @@ def test_a_host_may_ask_for_the_certificate_of_its_node():
     check_request(request(list(reversed(NODE))), "h1")
 
 
+def test_what_is_sent_beside_the_request_goes_no_further():
+    """Readers of PEM do not agree on which of several requests counts."""
+    own, other = request(), request([NODE[0], (NameOID.COMMON_NAME, "system:node:master")])
+    assert check_request(f"x{own}{other}", "h1") == own
+    assert check_request(own, "h1") == own
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [

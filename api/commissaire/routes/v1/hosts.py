@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -17,10 +18,11 @@ from commissaire.fleet.hosts import check_idle, get_host, list_hosts
 from commissaire.fleet.labels import change_labels
 from commissaire.fleet.operations import request_bootstrap
 from commissaire.fleet.sources import known_sources, state_of
+from commissaire.launcher.kinds import lease_name
 from commissaire.managers.error import ManagerError
 from commissaire.managers.kubernetes import uncordon as manager_uncordon
 from commissaire.problems import responses
-from commissaire.records import Cluster, Host, HostStatus
+from commissaire.records import TERMINAL, Cluster, Host, HostStatus, Operation
 from commissaire.routes.v1.bodies import (
     HostDetail,
     HostKeyWanted,
@@ -121,7 +123,11 @@ def check(address: str, parts: Parts) -> HostDetail:
 
 
 @router.post("/{address}/uncordon", responses=responses(404, 409), openapi_extra={"x-role": Role.OPERATOR})
-def uncordon(address: str, parts: Parts) -> NodeUncordoned:
+def uncordon(
+    address: str,
+    parts: Parts,
+    force: Annotated[bool, Query(description="Also when nobody here knows whether the run has ended.")] = False,
+) -> NodeUncordoned:
     """Let pods come to a host's node again that an operation left cordoned; one of somebody else stays so."""
     with parts.database.read() as session:
         host = get_host(session, check_address(address))
@@ -131,10 +137,26 @@ def uncordon(address: str, parts: Parts) -> NodeUncordoned:
             raise Conflict(f"host {host.address} is no node of a container manager")
         options = revealed_options(session, parts.secrets, manager)
     try:
-        changed = manager_uncordon(options, host.node_name)
+        changed = manager_uncordon(options, host.node_name, _objection(parts, force))
     except ManagerError as error:
         raise Conflict(f"container manager {manager.name}: {error}") from error
     return NodeUncordoned(address=host.address, node=host.node_name, uncordoned=changed)
+
+
+def _objection(parts: Services, force: bool) -> Callable[[str, str], str]:
+    """Say of a cordon whose operation has not ended here, or is none of this server's, that it must stay."""
+
+    def objection(operation_id: str, owner: str) -> str:
+        number = operation_id.partition("-")[0]
+        with parts.database.read() as session:
+            operation = session.get(Operation, int(number)) if number.isdecimal() and len(number) < 10 else None
+        ours = operation is not None and lease_name(operation.id, operation.created_at) == operation_id
+        if force or (ours and operation is not None and operation.state in TERMINAL):
+            return ""
+        who = owner or "another run"
+        return f"it is cordoned for {who}, and nobody here knows that this has ended; force it if it has"
+
+    return objection
 
 
 def _show(session: Session, parts: Services, host: Host) -> HostDetail:
