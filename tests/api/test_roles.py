@@ -33,6 +33,7 @@ NOT_BY_DEFAULT = {
     "POST /api/v1/operations/{operation_id}/retry": RUNNERS,
     "POST /api/v1/hosts/{address}/bootstrap": RUNNERS,
     "POST /api/v1/hosts/{address}/check": RUNNERS,
+    "POST /api/v1/hosts/{address}/uncordon": RUNNERS,
     "POST /api/v1/sources/{name}/refresh": RUNNERS,
     "POST /api/v1/schedules": RUNNERS,
     "PUT /api/v1/schedules/{name}": RUNNERS,

@@ -122,7 +122,7 @@ def check(address: str, parts: Parts) -> HostDetail:
     return shown
 
 
-@router.post("/{address}/uncordon", responses=responses(404, 409), openapi_extra={"x-role": Role.OPERATOR})
+@router.post("/{address}/uncordon", responses=responses(400, 404, 409), openapi_extra={"x-role": Role.OPERATOR})
 def uncordon(
     address: str,
     parts: Parts,
