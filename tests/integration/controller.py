@@ -82,7 +82,7 @@ class Controller:
         command = [str(BIN / "commctl"), *arguments]
         return self.lab.run(command, env=self._environ, capture_output=True, text=True, **kwargs)
 
-    def add_hosts(self, cluster: str, key: Path | None = None, **wanted: str) -> None:
+    def add_hosts(self, cluster: str, key: Path | None = None, seconds: float = 90, **wanted: str) -> None:
         """Make *cluster* as *wanted* with all machines of the lab, and wait until they are active."""
         encoded = base64.b64encode((key or self.lab.private_key).read_bytes()).decode()
         assert self.ask("PUT", f"/api/v0/cluster/{cluster}", wanted).status_code == 201
@@ -94,7 +94,7 @@ class Controller:
             statuses = {host["status"] for host in self.ask("GET", "/api/v0/hosts").json()}
             return not statuses & {"investigating", "bootstrapping"}
 
-        self.until(settled, 90, "the hosts to be bootstrapped")
+        self.until(settled, seconds, "the hosts to be bootstrapped")
 
     def restart(self, cluster: str, **parameters: Any) -> str:
         """Ask for a restart; return the operation's URL path."""

@@ -59,7 +59,7 @@ def controller(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) ->
         assert "Its credentials don't suffice for leave: they may not delete nodes." in created.stderr
         network = {"type": "flannel_etcd", "options": {"server_url": plane.etcd}}
         assert made.ask("PUT", "/api/v0/network/overlay", network).status_code == 201
-        made.add_hosts("web", network="overlay", container_manager="lab")
+        made.add_hosts("web", seconds=400, network="overlay", container_manager="lab")
         for host in plane.lab.hosts:
             load_image(plane, host)
         yield made
