@@ -1,5 +1,6 @@
 """Every role's molecule scenario, on lab machines."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from k8s import programs
+from k8s.cluster import cluster, node_variables
 from lab import Lab
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+WITH_CLUSTER = ("kubernetes_node", "kubelet_upgrade", "node_leave")
+"""In the order of a node's life: they share one machine."""
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +31,38 @@ def test_every_role_has_a_scenario():
     assert sorted(path.name for path in (ROOT / "roles").iterdir()) == SCENARIOS
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.fixture(scope="module")
+def cluster_of_one(lab_possible, tmp_path_factory):
+    """A control plane, and a machine that is to be its node."""
+    if why := programs.obstacle():
+        pytest.skip(why)
+    with cluster(tmp_path_factory.mktemp("cluster"), hosts=1) as made:
+        yield made
+
+
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in WITH_CLUSTER])
 def test_a_scenario_passes(pair, scenario, tmp_path):
-    programs = Path(sys.executable).parent
+    run(pair, scenario, tmp_path)
+
+
+@pytest.mark.parametrize("scenario", WITH_CLUSTER)
+def test_a_scenario_with_a_cluster_passes(cluster_of_one, scenario, tmp_path):
+    variables = tmp_path / "variables.json"
+    variables.write_text(
+        json.dumps({**node_variables(cluster_of_one, "bootstrap"), "kubeconfig": str(cluster_of_one.admin_kubeconfig)})
+    )
+    run(cluster_of_one.lab, scenario, tmp_path, COMMISSAIRE_VARIABLES=str(variables))
+
+
+def run(lab, scenario, folder, **variables):
+    programs_folder = Path(sys.executable).parent
     environment = {
         **os.environ,
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "COMMISSAIRE_INVENTORY": str(pair.inventory(tmp_path / "hosts.yml")),
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
+        "PATH": f"{programs_folder}:{os.environ['PATH']}",
+        "COMMISSAIRE_INVENTORY": str(lab.inventory(folder / "hosts.yml")),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(folder),
+        **variables,
     }
-    command = [programs / "molecule", "test", "-s", scenario]
-    done = pair.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    command = [programs_folder / "molecule", "test", "-s", scenario]
+    done = lab.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
