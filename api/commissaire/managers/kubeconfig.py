@@ -49,14 +49,7 @@ def kubeconfig_of(options: dict[str, Any]) -> dict[str, Any]:
         }
     elif options.get("certificate_path"):
         user = {"client-certificate": options["certificate_path"], "client-key": options["certificate_key_path"]}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": _NAME, "cluster": cluster}],
-        "users": [{"name": _NAME, "user": user}],
-        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME}}],
-        "current-context": _NAME,
-    }
+    return _document(cluster, user)
 
 
 def server_url(options: dict[str, Any]) -> str:
@@ -96,6 +89,10 @@ def read_kubeconfig(text: str) -> dict[str, Any]:
     cluster, user = _texts(cluster, _CLUSTER), _texts(user, _USER)
     if not cluster.get("server", "").startswith("https://"):
         raise ValueError("has a server that is not https://")
+    return _document(cluster, user)
+
+
+def _document(cluster: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
