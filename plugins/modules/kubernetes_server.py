@@ -11,15 +11,9 @@ version_added: 0.1.0
 author: The Commissaire authors (@commissaire)
 description:
   - Runs on the controller, which needs the Python package C(kubernetes); the host takes no part in it.
+extends_documentation_fragment:
+  - commissaire.fleet.kubeconfig
 options:
-  kubeconfig:
-    description: A file that says where the API server is, and with which credentials to ask it.
-    type: path
-    required: true
-  context:
-    description: Another of its contexts than the current one.
-    type: str
-    default: ""
   dns:
     description: Whether RV(dns_address) is asked for, which takes the right to read that Service.
     type: bool

@@ -15,6 +15,7 @@ description:
   - While the API server is away or busy it is asked again, as long as O(timeout_seconds) allows.
   - A node that is another machine than the host, by its machine id, is left alone.
 extends_documentation_fragment:
+  - commissaire.fleet.kubeconfig
   - commissaire.fleet.phase
 options:
   state:
@@ -29,14 +30,6 @@ options:
     type: str
     choices: [found, drained, ready, uncordoned, absent]
     required: true
-  kubeconfig:
-    description: A file that says where the API server is, and with which credentials to ask it.
-    type: path
-    required: true
-  context:
-    description: Another of its contexts than the current one.
-    type: str
-    default: ""
   name:
     description:
       - The node's name. Without it the node is looked for by the inventory's name for the host, its own host name, and

@@ -14,23 +14,17 @@ description:
     of the node O(name) and for nothing else, it is put before the API server, approved, and the certificate installed
     where the kubelet looks for it, which renews it from then on.
   - A host that has a certificate of this node, valid for another day, keeps it.
+  - The credentials must be allowed to create and approve certificate signing requests for the signer
+    C(kubernetes.io/kube-apiserver-client-kubelet).
   - The host needs C(openssl); the controller the Python packages C(kubernetes) and C(cryptography).
+extends_documentation_fragment:
+  - commissaire.fleet.kubeconfig
 options:
   state:
     description: With V(absent) the certificate and its key are removed from the host.
     type: str
     choices: [present, absent]
     default: present
-  kubeconfig:
-    description: >-
-      A file that says where the API server is, with credentials that may create and approve certificate signing
-      requests for the signer C(kubernetes.io/kube-apiserver-client-kubelet).
-    type: path
-    required: true
-  context:
-    description: Another of its contexts than the current one.
-    type: str
-    default: ""
   name:
     description: The node's name.
     type: str

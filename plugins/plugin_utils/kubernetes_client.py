@@ -31,8 +31,7 @@ LONGEST_RETRY_SECONDS = 30.0
 SHOWN_CHARACTERS = 300
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?")
 """Nothing else of a file goes to hosts: there may be a key in it, too."""
-TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
-_ACCEPT_TABLE = f"{TABLE},application/json"
+TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1,application/json"
 
 
 class KubernetesError(Exception):
@@ -112,7 +111,7 @@ class KubernetesClient:
 
     def nodes(self) -> list[NodeRow]:
         """Return all nodes. Of thousands of them the table is a twentieth of what the objects are."""
-        self._client.set_default_header("Accept", _ACCEPT_TABLE)
+        self._client.set_default_header("Accept", TABLE)
         try:
             table = self._ask("list nodes", self._core.list_node)
         finally:
