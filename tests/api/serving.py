@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +35,7 @@ def serving(settings: Settings, port: int = 0, certificate: Pair | None = None) 
     )  # fmt: skip
     server = uvicorn.Server(config)
     with TestClient(app) as client:
-        thread = threading.Thread(target=server.run)
+        thread = threading.Thread(target=serve, args=[server])
         thread.start()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not server.started and time.monotonic() < deadline:
@@ -47,3 +49,17 @@ def serving(settings: Settings, port: int = 0, certificate: Pair | None = None) 
             server.should_exit = True
             services.announce_stop()
             thread.join(PATIENCE_SECONDS)
+
+
+def serve(server: uvicorn.Server, listener: socket.socket | None = None) -> None:
+    """Run a server until it is told to stop, and close the connections that it leaves to the end of its process."""
+    asyncio.run(_serve(server, [listener] if listener else None))
+
+
+async def _serve(server: uvicorn.Server, sockets: list[socket.socket] | None) -> None:
+    await server.serve(sockets)
+    accepting = asyncio.all_tasks() - {asyncio.current_task()}
+    if accepting:
+        await asyncio.wait(accepting, timeout=1)
+    for connection in server.server_state.connections:
+        connection.transport.abort()

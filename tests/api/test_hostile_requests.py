@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from api.conftest import KEY, PASSWORD, USER, settings_in
+from api.serving import serve
 from commissaire.app import create_app
 
 SIGNED_IN = f"Authorization: Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}\r\n".encode()
@@ -27,7 +28,7 @@ def port(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iter
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread = threading.Thread(target=serve, args=[server, listener])
     thread.start()
     yield int(listener.getsockname()[1])
     server.should_exit = True

@@ -216,7 +216,7 @@ def test_a_drain_that_was_killed_is_taken_up_by_the_next_run_which_takes_the_cor
         "the node says who did it"
     )
     loosen(plane)
-    outcome = run(plane, "restart", "--limit", tight, operation_id="7-night")
+    outcome = run(plane, "restart", "--limit", tight, operation_id="7-night", lease_wait_seconds=30)
     assert outcome.returncode == 0, outcome.output
     assert len(host.boots()) == boots + 1
     assert not cordoned(plane, tight)
