@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import true
 from sqlmodel import SQLModel, delete, select
 from starlette.testclient import TestClient
@@ -20,6 +23,7 @@ from commissaire.database import Database
 from commissaire.fleet.operations import settle
 from commissaire.launcher.journal import Journal
 from commissaire.launcher.kinds import KINDS
+from commissaire.launcher.plan import Plan, make_plan
 from commissaire.records import DEFAULT_NETWORK, Host, Operation, OperationState
 from commissaire.services import Services
 from commissaire.settings import Settings
@@ -130,6 +134,18 @@ class Fleet:
         with self.services.database.write() as session:
             settle(session, session.get_one(Operation, operation_id), state, message)
         self.services.notices.publish(operation_id)
+
+    def plan(self, operation_id: int, folder: Path) -> Plan:
+        """Plan the next attempt at an operation, with *folder* as its directory."""
+        with self.services.database.read() as session:
+            operation = session.get_one(Operation, operation_id)
+            return make_plan(session, self.services.secrets, operation, folder, folder)
+
+
+def private_key() -> str:
+    """Return a new key that ssh could use, as requests hold it."""
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return base64.b64encode(pem).decode()
 
 
 def checkpoint(host: str, phase: str, state: str = "running", message: str = "", **data: Any) -> dict[str, Any]:

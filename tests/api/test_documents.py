@@ -13,7 +13,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import KEY, Fleet
-from commissaire.fleet.parameters import DeployParameters, RollingParameters, UpgradeParameters
+from commissaire.fleet.parameters import (
+    DeployParameters,
+    KubeletUpgradeParameters,
+    NodeLeaveParameters,
+    RollingParameters,
+    UpgradeParameters,
+)
 from commissaire.records import OperationKind
 from commissaire.secrets.api_keys import create_api_key
 from commissaire.server import _parser
@@ -94,9 +100,16 @@ def test_every_kind_and_its_parameters_are_documented_with_their_defaults() -> N
     section = REST[REST.index("### Asking for an operation") : REST.index("A **dry run**")]
     kinds = re.findall(r"^\| `([a-z_]+)` \| [^|]*`cluster`", section, re.MULTILINE)
     assert set(kinds) == set(OperationKind) - {OperationKind.BOOTSTRAP}
-    rows = re.findall(r"^\| `([a-z_]+)` \| (rolling|upgrade|deploy) \| (.*?) ?\|", section, re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([a-z_]+)` \| (rolling|upgrade|deploy|kubelet_upgrade|node_leave) \| (.*?) ?\|", section, re.MULTILINE
+    )
     of_all = list(RollingParameters.model_fields)
-    own = {"upgrade": UpgradeParameters, "deploy": DeployParameters}
+    own: dict[str, type[RollingParameters]] = {
+        "upgrade": UpgradeParameters,
+        "deploy": DeployParameters,
+        "kubelet_upgrade": KubeletUpgradeParameters,
+        "node_leave": NodeLeaveParameters,
+    }
     fields = {
         "rolling": RollingParameters.model_fields,
         **{

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.conftest import Fleet, checkpoint
+from api.conftest import Fleet, checkpoint, private_key
 from commissaire.fleet.claims import Claim
 from commissaire.launcher.kinds import lease_name
-from commissaire.launcher.plan import Plan, make_plan
 from commissaire.records import Operation, OperationState
 
 BREAK = {"kind": "lease_break", "parameters": {"reason": "its controller is gone"}}
@@ -79,17 +75,11 @@ def test_the_audit_trail_tells_which_hosts_and_what_was_refused(fleet: Fleet) ->
     ]
 
 
-def planned(fleet: Fleet, operation: int, folder: Path) -> Plan:
-    with fleet.services.database.read() as session:
-        return make_plan(session, fleet.services.secrets, session.get_one(Operation, operation), folder, folder)
-
-
 def with_key(fleet: Fleet, *addresses: str) -> None:
     """Make a cluster of hosts with a key that ssh could use."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     fleet.cluster("web")
     for address in addresses:
-        fleet.host(address, cluster="web", ssh_priv_key=base64.b64encode(pem).decode())
+        fleet.host(address, cluster="web", ssh_priv_key=private_key())
     fleet.end(1)
 
 
@@ -113,7 +103,7 @@ def test_all_that_may_have_left_a_lease_since_a_host_was_well_are_succeeded(flee
     _, well = ask(fleet, {"kind": "restart", "cluster": "web", "parameters": {"hosts": ["10.0.0.2"]}})
     fleet.claim().write([checkpoint("10.0.0.2", "done", "finished")])
     fleet.end(well["id"])
-    job = planned(fleet, fleet.restart(), tmp_path).job
+    job = fleet.plan(fleet.restart(), tmp_path).job
     assert job is not None
     hosts = job.inventory["all"]["hosts"]
     with fleet.services.database.read() as session:
@@ -129,6 +119,6 @@ def test_hosts_that_could_not_be_asked_are_no_reason_not_to_ask_the_others_after
     with_key(fleet, "10.0.0.1", "10.0.0.2")
     _, operation = ask(fleet, {"kind": "lease_show", "cluster": "web"})
     fleet.claim("lease_show").write([checkpoint("10.0.0.1", "connecting", "failed", "no answer")])
-    plan = planned(fleet, operation["id"], tmp_path)
+    plan = fleet.plan(operation["id"], tmp_path)
     assert plan.job is not None, plan.message
     assert list(plan.job.inventory["all"]["hosts"]) == ["10.0.0.2"]

@@ -17,7 +17,6 @@ from api.conftest import PASSWORD, USERS, Fleet, checkpoint, settings_in
 from commissaire.app import create_app
 from commissaire.commctl.explain import explain
 from commissaire.commctl.story import fetch
-from commissaire.launcher.plan import Plan, make_plan
 from commissaire.records import Operation, Schedule
 
 RESTART = {"kind": "restart", "cluster": "web"}
@@ -172,11 +171,6 @@ def test_a_skipped_host_is_counted_and_comes_again_with_a_retry(fleet: Fleet) ->
     assert [host["address"] for host in hosts] == ["10.0.0.1"]
 
 
-def planned(fleet: Fleet, operation: int, folder: Path) -> Plan:
-    with fleet.services.database.read() as session:
-        return make_plan(session, fleet.services.secrets, session.get_one(Operation, operation), folder, folder)
-
-
 def test_a_host_that_stopped_the_others_stops_them_in_later_attempts_as_well(fleet: Fleet, tmp_path: Path) -> None:
     fleet.cluster("web", "10.0.0.1", "10.0.0.2")
     operation = fleet.restart()
@@ -184,7 +178,7 @@ def test_a_host_that_stopped_the_others_stops_them_in_later_attempts_as_well(fle
     journal.write([checkpoint("10.0.0.1", "checking", "failed", "not fit", stops_others=True)])
     with fleet.services.database.write() as session:
         session.get_one(Operation, operation).parameters = {"max_failures": 2}
-    plan = planned(fleet, operation, tmp_path)
+    plan = fleet.plan(operation, tmp_path)
     assert (plan.job, plan.message) == (None, "10.0.0.1 was not fit, which stops the others")
 
 
@@ -197,7 +191,7 @@ def test_a_host_that_was_half_way_and_failed_in_silence_keeps_its_place_in_later
     journal.write([checkpoint("10.0.0.1", "checking", "failed", "can't be reached", out_of_service=True)])
     with fleet.services.database.write() as session:
         session.get_one(Operation, operation).parameters = {"max_failures": 2}
-    plan = planned(fleet, operation, tmp_path)
+    plan = fleet.plan(operation, tmp_path)
     assert (plan.job, plan.message) == (
         None,
         "hosts that failed are out of service and hold every place of max_unavailable",
@@ -213,6 +207,6 @@ def test_a_host_that_was_interrupted_in_its_work_is_not_checked_before_it_again(
     fleet.host("10.0.0.1", cluster="web", ssh_priv_key=base64.b64encode(pem).decode())
     operation = fleet.restart()
     fleet.claim().write([checkpoint("10.0.0.1", phase)])
-    job = planned(fleet, operation, tmp_path).job
+    job = fleet.plan(operation, tmp_path).job
     assert job is not None
     assert job.inventory["all"]["hosts"]["10.0.0.1"]["work_begun"] is begun

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.conftest import Fleet
+from api.conftest import Fleet, private_key
 from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.plan import Plan, make_plan
 from commissaire.records import Operation
@@ -22,9 +19,8 @@ BREAK = {"kind": "lease_break", "cluster": "web", "parameters": {"reason": "its 
 @pytest.fixture
 def web(fleet: Fleet) -> Fleet:
     """A cluster of a host with a key that ssh could use."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     fleet.cluster("web")
-    fleet.host("10.0.0.1", cluster="web", ssh_priv_key=base64.b64encode(pem).decode())
+    fleet.host("10.0.0.1", cluster="web", ssh_priv_key=private_key())
     return fleet
 
 

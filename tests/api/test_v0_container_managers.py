@@ -131,7 +131,7 @@ def test_the_documents_own_example_is_accepted(client: TestClient) -> None:
 def test_hosts_of_a_cluster_with_a_trivial_one_are_active(fleet: Fleet) -> None:
     fleet.client.put("/api/v0/containermanager/none", json={"type": "trivial"})
     put(fleet.client)
-    for manager, status in (("none", "active"), ("ocp", "disassociated")):
+    for manager, status in (("none", "active"), ("ocp", "investigating")):
         fleet.client.put("/api/v0/cluster/web", json={"container_manager": manager})
         fleet.host("10.0.0.1", status="disassociated")
         assert fleet.client.put("/api/v0/cluster/web/hosts/10.0.0.1").status_code == 200

@@ -16,6 +16,8 @@ app = typer.Typer(
 app.add_typer(rolling.restart, name="restart")
 app.add_typer(rolling.upgrade, name="upgrade")
 app.add_typer(rolling.deploy, name="deploy")
+app.add_typer(rolling.kubelet_upgrade, name="kubelet-upgrade")
+app.add_typer(rolling.node_leave, name="node-leave")
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False, autocompletion=clusters)
@@ -69,7 +71,13 @@ def delete(
         list[str],
         typer.Argument(metavar="NAME", help="The clusters' names.", show_default=False, autocompletion=clusters),
     ],
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Also when hosts are still nodes of the container manager; their nodes stay there then."
+        ),
+    ] = False,
     output: OutputOption = None,
 ) -> None:
     """Delete clusters. Their hosts stay known; one that can't be deleted doesn't keep the others."""
-    delete_each(connect(ctx), "/api/v0/cluster", names, output)
+    delete_each(connect(ctx), "/api/v0/cluster", names, output, force=force)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from commissaire.commctl.client import Answer, Client
 
 
-def delete_each(client: Client, folder: str, names: list[str], output: Format | None) -> None:
+def delete_each(client: Client, folder: str, names: list[str], output: Format | None, *, force: bool = False) -> None:
     """Delete each of *names* below *folder* and print those deleted. Raises typer.Exit with 2 if any was refused."""
-    deleted = ask_each(client.delete, f"{folder}/{{}}", names)
+    deleted = ask_each(client.delete, f"{folder}/{{}}{'?force=true' if force else ''}", names)
     if deleted:
         show([*deleted], output)
     exit_if_refused(names, deleted)

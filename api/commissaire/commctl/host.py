@@ -28,6 +28,11 @@ Cluster = Annotated[
     str, typer.Argument(metavar="CLUSTER", help="The cluster's name.", show_default=False, autocompletion=clusters)
 ]
 
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Also when it is still a node of the container manager; its node stays there then."),
+]
+
 
 @app.command()
 def create(
@@ -172,9 +177,9 @@ def label(
 
 
 @app.command()
-def delete(ctx: typer.Context, addresses: Addresses, output: OutputOption = None) -> None:
+def delete(ctx: typer.Context, addresses: Addresses, force: Force = False, output: OutputOption = None) -> None:
     """Remove hosts from Commissaire, and from their clusters; one that can't be removed doesn't keep the others."""
-    delete_each(connect(ctx), "/api/v0/host", addresses, output)
+    delete_each(connect(ctx), "/api/v0/host", addresses, output, force=force)
 
 
 @app.command()
@@ -184,9 +189,11 @@ def join(ctx: typer.Context, address: Address, cluster: Cluster, output: OutputO
 
 
 @app.command()
-def unjoin(ctx: typer.Context, address: Address, cluster: Cluster, output: OutputOption = None) -> None:
+def unjoin(
+    ctx: typer.Context, address: Address, cluster: Cluster, force: Force = False, output: OutputOption = None
+) -> None:
     """Take a host out of a cluster."""
-    show(connect(ctx).delete(_membership(address, cluster)).body, output)
+    show(connect(ctx).delete(_membership(address, cluster) + ("?force=true" if force else "")).body, output)
 
 
 @app.command("accept-key")

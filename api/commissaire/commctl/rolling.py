@@ -1,4 +1,4 @@
-"""commctl cluster restart …, cluster upgrade …, cluster deploy …"""
+"""commctl cluster restart …, upgrade …, deploy …, kubelet-upgrade …, node-leave …"""
 
 import json
 import re
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 restart = typer.Typer(help="Restart a cluster's hosts, never more at once than allowed.", no_args_is_help=True)
 upgrade = typer.Typer(help="Upgrade a cluster's hosts, never more at once than allowed.", no_args_is_help=True)
 deploy = typer.Typer(help="Boot a version of the OSTree on a cluster's Atomic hosts.", no_args_is_help=True)
+kubelet_upgrade = typer.Typer(
+    help="Upgrade the kubelets of a cluster's nodes, never more at once than allowed.", no_args_is_help=True
+)
+node_leave = typer.Typer(help="Take hosts out of a cluster's container manager.", no_args_is_help=True)
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The cluster's name.", show_default=False, autocompletion=clusters)
@@ -54,6 +58,7 @@ WatchOption = Annotated[
 ]
 
 _KNOWN_TO_V0 = {"max_unavailable", "max_failures", "version"}
+_KINDS_OF_V0 = ("restart", "upgrade", "deploy")
 
 
 @restart.command("start")
@@ -133,6 +138,56 @@ def start_deploy(
     _start(ctx, name, "deploy", {"version": version, **parameters}, dry_run, watch, output)
 
 
+@kubelet_upgrade.command("start")
+def start_kubelet_upgrade(
+    ctx: typer.Context,
+    name: Name,
+    version: Annotated[
+        str | None,
+        typer.Argument(metavar="VERSION", help="1.35 or 1.35.4 (default: the API server's minor version)."),
+    ] = None,
+    max_unavailable: MaxUnavailable = None,
+    max_failures: MaxFailures = None,
+    canary: Canary = None,
+    canary_soak: CanarySoak = None,
+    parameter: Parameters = None,
+    dry_run: DryRun = False,
+    watch: WatchOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Upgrade kubelets, by one minor version after the other; each node is drained first."""
+    parameters = _parameters(max_unavailable, max_failures, canary, canary_soak, parameter)
+    parameters |= {"kubernetes_version": version} if version else {}
+    _start(ctx, name, "kubelet_upgrade", parameters, dry_run, watch, output)
+
+
+@node_leave.command("start")
+def start_node_leave(
+    ctx: typer.Context,
+    name: Name,
+    hosts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="HOST", help="Which hosts: addresses, or labels as zone=a, each perhaps with *.", show_default=False
+        ),
+    ],
+    keep: Annotated[bool, typer.Option("--keep", help="Leave on the hosts what joining put there.")] = False,
+    max_unavailable: MaxUnavailable = None,
+    max_failures: MaxFailures = None,
+    parameter: Parameters = None,
+    dry_run: DryRun = False,
+    watch: WatchOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Drain nodes, delete them from the container manager, and take from their hosts what joining put there.
+
+    The hosts stay in the cluster.
+    """
+    parameters = _parameters(max_unavailable, max_failures, None, None, parameter) | {"hosts": hosts}
+    parameters |= {"kubernetes_node_reset": False} if keep else {}
+    _start(ctx, name, "node_leave", parameters, dry_run, watch, output)
+
+
 @restart.command("status")
 def restart_status(ctx: typer.Context, name: Name, watch: WatchOption = False, output: OutputOption = None) -> None:
     """Show the last restart of a cluster."""
@@ -151,6 +206,20 @@ def deploy_status(ctx: typer.Context, name: Name, watch: WatchOption = False, ou
     _status(ctx, name, "deploy", watch, output)
 
 
+@kubelet_upgrade.command("status")
+def kubelet_upgrade_status(
+    ctx: typer.Context, name: Name, watch: WatchOption = False, output: OutputOption = None
+) -> None:
+    """Show the last upgrade of a cluster's kubelets."""
+    _newest(ctx, name, "kubelet_upgrade", watch, output)
+
+
+@node_leave.command("status")
+def node_leave_status(ctx: typer.Context, name: Name, watch: WatchOption = False, output: OutputOption = None) -> None:
+    """Show how the last hosts left a cluster's container manager."""
+    _newest(ctx, name, "node_leave", watch, output)
+
+
 def _start(
     ctx: typer.Context,
     name: str,
@@ -163,7 +232,7 @@ def _start(
     """Ask by REST v0 for what that can tell, as servers of 0.0.6 understand it, and by v1 for more."""
     either(watch, output)
     client = connect(ctx)
-    if dry_run or set(parameters) - _KNOWN_TO_V0:
+    if dry_run or set(parameters) - _KNOWN_TO_V0 or kind not in _KINDS_OF_V0:
         wanted = {"kind": kind, "cluster": name, "parameters": parameters, "dry_run": dry_run}
         answer = client.post("/api/v1/operations", wanted)
     else:
@@ -184,6 +253,21 @@ def _status(ctx: typer.Context, name: str, kind: str, watch: bool, output: Forma
         _watch(client, answer.location)
     else:
         show(answer.body, output)
+
+
+def _newest(ctx: typer.Context, name: str, kind: str, watch: bool, output: Format | None) -> None:
+    """Show by REST v1 what v0 does not know."""
+    from commissaire.commctl.errors import CommctlError
+
+    either(watch, output)
+    client = connect(ctx)
+    found = client.get(f"/api/v1/operations?cluster={segment(name)}&kind={kind}&limit=1").body["items"]
+    if not found:
+        raise CommctlError(f"cluster {name} has had no {kind}")
+    if watch:
+        _watch(client, f"/api/v1/operations/{found[0]['id']}")
+    else:
+        show(found[0], output)
 
 
 def _watch(client: "Client", location: str) -> None:

@@ -26,7 +26,12 @@ def list_(ctx: typer.Context, output: OutputOption = None) -> None:
 def create(
     ctx: typer.Context,
     name: Name,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="restart, upgrade or deploy.", show_default=False)],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="restart, upgrade, deploy, kubelet_upgrade or node_leave.", show_default=False
+        ),
+    ],
     cluster: Annotated[
         str,
         typer.Argument(metavar="CLUSTER", help="The cluster's name.", show_default=False, autocompletion=clusters),

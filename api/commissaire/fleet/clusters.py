@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlmodel import Session, col, select
 
 from commissaire.clock import now
+from commissaire.fleet.container_managers import has_nodes
 from commissaire.fleet.errors import Conflict, NotFound, NotReady
 from commissaire.records import (
     DEFAULT_NETWORK,
@@ -43,7 +44,7 @@ def put_cluster(session: Session, name: str, network: str | None, container_mana
     """Make a cluster, or change the network and container manager of the one there is; its members stay.
 
     Raises:
-        Conflict: the network or the container manager does not exist.
+        Conflict: the network or the container manager does not exist, or hosts are nodes of another one.
     """
     wanted_network = network or DEFAULT_NETWORK
     if session.get(Network, wanted_network) is None:
@@ -51,25 +52,28 @@ def put_cluster(session: Session, name: str, network: str | None, container_mana
     if container_manager and session.get(ContainerManager, container_manager) is None:
         raise Conflict(f"there is no container manager {container_manager}; create it first, or leave it out for none")
     cluster = session.exec(select(Cluster).where(Cluster.name == name)).first() or Cluster(name=name)
+    if cluster.container_manager != (container_manager or None):
+        for host in members(session, cluster):
+            _check_no_node(session, cluster, host)
     cluster.network, cluster.container_manager = wanted_network, container_manager or None
     session.add(cluster)
     session.flush()
     return cluster
 
 
-def delete_cluster(session: Session, name: str) -> None:
+def delete_cluster(session: Session, name: str, *, force: bool = False) -> None:
     """Delete a cluster. Its hosts stay, in no cluster; the records of its operations stay.
 
     Raises:
         NotFound: there is none of that name.
-        Conflict: an operation runs on it.
+        Conflict: an operation runs on it, or a host is still a node, and it is not forced.
     """
     cluster = get_cluster(session, name)
     running = session.exec(select(Operation).where(Operation.exclusive_key == f"cluster/{name}")).first()
     if running is not None:
         raise Conflict(f"operation {running.id} ({running.kind}) runs on cluster {name}; cancel it or wait for its end")
     for host in members(session, cluster):
-        _leave(session, host)
+        _leave(session, cluster, host, force=force)
     session.flush()
     session.delete(cluster)
 
@@ -104,15 +108,17 @@ def status_of(statuses: Iterable[str]) -> ClusterStatus:
     return ClusterStatus.DEGRADED if any(active) else ClusterStatus.FAILED
 
 
-def join(session: Session, cluster: Cluster, host: Host) -> None:
-    """Make *host* a member of *cluster*; nothing changes when it is one.
+def join(session: Session, cluster: Cluster, host: Host) -> bool:
+    """Make *host* a member of *cluster*; return whether it has to be made a node of the container manager now.
+
+    Nothing changes when it is a member.
 
     Raises:
         NotReady: the host is neither active nor disassociated.
         Conflict: it is in another cluster.
     """
     if host.cluster_id == cluster.id:
-        return
+        return False
     if host.cluster_id is not None:
         other = session.get_one(Cluster, host.cluster_id)
         raise Conflict(f"host {host.address} is in cluster {other.name}; take it out of there first")
@@ -123,12 +129,17 @@ def join(session: Session, cluster: Cluster, host: Host) -> None:
     host.cluster_id = cluster.id
     host.status = ready_status(session, cluster, host)
     session.add(host)
+    return has_nodes(session, cluster)
 
 
-def unjoin(session: Session, cluster: Cluster, host: Host) -> None:
-    """Take *host* out of *cluster*; nothing changes when it is no member."""
+def unjoin(session: Session, cluster: Cluster, host: Host, *, force: bool = False) -> None:
+    """Take *host* out of *cluster*; nothing changes when it is no member.
+
+    Raises:
+        Conflict: it is still a node, and it is not forced.
+    """
     if host.cluster_id == cluster.id:
-        _leave(session, host)
+        _leave(session, cluster, host, force=force)
 
 
 def check_members(session: Session, cluster: Cluster, old: set[str]) -> None:
@@ -144,23 +155,44 @@ def check_members(session: Session, cluster: Cluster, old: set[str]) -> None:
         )
 
 
-def replace_members(session: Session, cluster: Cluster, new: list[Host]) -> None:
-    """Make *new* the members of *cluster*.
+def replace_members(session: Session, cluster: Cluster, new: list[Host]) -> list[Host]:
+    """Make *new* the members of *cluster*; return those that have to be made nodes of the container manager now.
 
     Raises:
-        Conflict: a new one is in another cluster.
+        Conflict: a new one is in another cluster, or one that goes is still a node.
         NotReady: a new one is neither active nor disassociated.
     """
     present = {host.address: host for host in members(session, cluster)}
     wanted = {host.address for host in new}
-    for host in new:
-        join(session, cluster, host)
+    nodes_to_be = [host for host in new if join(session, cluster, host)]
     for address, host in present.items():
         if address not in wanted:
-            _leave(session, host)
+            _leave(session, cluster, host)
+    return nodes_to_be
 
 
-def _leave(session: Session, host: Host) -> None:
+def check_no_node(session: Session, host: Host) -> None:
+    """See that nobody loses sight of a node of a container manager.
+
+    Raises:
+        Conflict: *host* is one.
+    """
+    if host.node_name and host.cluster_id is not None:
+        _check_no_node(session, session.get_one(Cluster, host.cluster_id), host)
+
+
+def _check_no_node(session: Session, cluster: Cluster, host: Host) -> None:
+    if host.node_name and has_nodes(session, cluster):
+        raise Conflict(
+            f"host {host.address} is node {host.node_name} of container manager {cluster.container_manager}; let it "
+            f"leave first (commctl cluster node-leave start {cluster.name} {host.address}), or force this: then its "
+            "node stays there"
+        )
+
+
+def _leave(session: Session, cluster: Cluster, host: Host, *, force: bool = False) -> None:
+    if not force:
+        _check_no_node(session, cluster, host)
     host.cluster_id = None
     if host.status == HostStatus.ACTIVE:
         host.status = HostStatus.DISASSOCIATED

@@ -63,6 +63,12 @@ def registers_nodes(manager: ContainerManager) -> bool:
     return manager.type != ContainerManagerType.TRIVIAL and known
 
 
+def has_nodes(session: Session, cluster: Cluster) -> bool:
+    """Return whether the hosts of *cluster* are, or are to be, nodes of a container manager."""
+    manager = session.get(ContainerManager, cluster.container_manager) if cluster.container_manager else None
+    return manager is not None and registers_nodes(manager)
+
+
 def manager_of(session: Session, host: Host) -> ContainerManager | None:
     """Return the container manager of a host's cluster; None when there is none."""
     cluster = session.get(Cluster, host.cluster_id) if host.cluster_id is not None else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from commissaire.fleet.clusters import get_cluster
+from commissaire.fleet.clusters import check_no_node, get_cluster
 from commissaire.fleet.errors import Conflict, NotFound
 from commissaire.fleet.keys import SSH_KEY_FIELD, secret_owner
 from commissaire.fleet.labels import read_selector
@@ -127,15 +127,17 @@ def put_host(session: Session, store: SecretStore, wanted: HostRequest) -> tuple
     return host, True
 
 
-def delete_host(session: Session, store: SecretStore, address: str) -> None:
+def delete_host(session: Session, store: SecretStore, address: str, *, force: bool = False) -> None:
     """Forget a host, its key and its membership.
 
     Raises:
         NotFound: there is none of that address.
-        Conflict: an operation works on it right now.
+        Conflict: an operation works on it right now, or it is still a node, and it is not forced.
     """
     host = get_host(session, address)
     check_idle(session, address)
+    if not force:
+        check_no_node(session, host)
     store.forget(session, secret_owner(host))
     session.delete(host)
 

@@ -32,8 +32,9 @@ VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}$"
 """What a deploy's version looks like: an OSTree version, checksum or ref, or a bootc image; never an option."""
 PACKAGE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}(=[A-Za-z0-9][A-Za-z0-9.+:~^_-]{0,127})?$"
 HOLD_PATTERN = r"^[A-Za-z0-9*?][A-Za-z0-9+._*?-]{0,127}$"
+KUBERNETES_PATTERN = r"^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$"
 SNAPSHOT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-"""These three as roles/upgrade has them: never an option either, nor a word of a shell."""
+"""These as the roles have them: never an option either, nor a word of a shell."""
 
 
 def _whole(value: Any) -> Any:
@@ -129,6 +130,22 @@ class RollingParameters(BaseModel):
         None, ge=1, le=86400, description="How long a host may stay away. Default 600."
     )
 
+    drain_timeout_seconds: WholeNumber | None = Field(
+        None, ge=1, le=86400, description="How long a node may take to be drained. Default 600."
+    )
+    drain_grace_period_seconds: WholeNumber | None = Field(
+        None, ge=0, le=86400, description="How long its pods may take to end. Default each pod's own time."
+    )
+    drain_delete_emptydir_data: StrictBool | None = Field(
+        None, description="Whether pods may lose `emptyDir` volumes; else they fail the host. Default false."
+    )
+    drain_force: StrictBool | None = Field(
+        None, description="Whether pods may go that no controller makes again; else they fail the host. Default false."
+    )
+    node_ready_timeout_seconds: WholeNumber | None = Field(
+        None, ge=1, le=86400, description="How long a node may take to be Ready after the work. Default 300."
+    )
+
     check_before: Demands | None = Field(None, description="What a host must be like before the work.")
     when_check_fails: Literal["fail", "skip", "stop"] | None = Field(
         None,
@@ -214,10 +231,33 @@ class DeployParameters(RollingParameters):
     )
 
 
+class KubeletUpgradeParameters(RollingParameters):
+    """The parameters of an upgrade of kubelets."""
+
+    kubernetes_version: StrictStr | None = Field(
+        None,
+        pattern=KUBERNETES_PATTERN,
+        description="`1.35` for the newest of that minor version, or `1.35.4`. Default the API server's minor version.",
+    )
+
+
+class NodeLeaveParameters(RollingParameters):
+    """The parameters of nodes' leave."""
+
+    hosts: list[HostPattern] = Field(
+        min_length=1, max_length=5000, description="Which: addresses, or labels as `zone=a`, each perhaps with `*`."
+    )
+    kubernetes_node_reset: StrictBool | None = Field(
+        None, description="Whether what joining left on the host is removed. Default true."
+    )
+
+
 _MODELS: dict[str, type[RollingParameters]] = {
     OperationKind.RESTART: RollingParameters,
     OperationKind.UPGRADE: UpgradeParameters,
     OperationKind.DEPLOY: DeployParameters,
+    OperationKind.KUBELET_UPGRADE: KubeletUpgradeParameters,
+    OperationKind.NODE_LEAVE: NodeLeaveParameters,
 }
 
 

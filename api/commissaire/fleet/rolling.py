@@ -1,4 +1,4 @@
-"""Rolling operations on clusters, restart, upgrade and deploy: asking for one. On a session that the caller commits."""
+"""Rolling operations on clusters, such as restarts: asking for one. On a session that the caller commits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from commissaire.fleet.errors import Invalid
+from commissaire.fleet.container_managers import has_nodes
+from commissaire.fleet.errors import Conflict, Invalid
 from commissaire.fleet.operations import Requester, add_hosts, claim_cluster, record_operation, settle
 from commissaire.fleet.parameters import check_parameters
 from commissaire.fleet.selection import arrange_hosts, select_hosts
 from commissaire.records import (
+    OF_NODES,
     Cluster,
     Host,
     HostStatus,
@@ -34,9 +36,14 @@ def request_rolling(
     """Record a rolling operation on *cluster*; return it and whether it is new. While the same runs, that is returned.
 
     Raises:
-        Conflict: another one runs on the cluster.
+        Conflict: another one runs on the cluster, or it is one of nodes, and the cluster has none.
         Invalid: the parameters can't be used.
     """
+    if kind in OF_NODES and not has_nodes(session, cluster):
+        raise Conflict(
+            f"the hosts of cluster {cluster.name} are no nodes: it has no container manager that can be reached; "
+            "give it one first"
+        )
     operation = Operation(
         kind=kind, cluster=cluster.name, parameters=check_parameters(kind, parameters), dry_run=dry_run
     )

@@ -103,6 +103,13 @@ def _bootstrap_host_vars(cluster: Cluster, network: Network) -> dict[str, Any]:
     return {"bootstrap_cluster": cluster.name, "bootstrap_network": bootstrap_options(network)}
 
 
+def _left(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
+    host = _host(session, address)
+    if host is not None and state == OperationHostState.FINISHED:
+        host.node_name = ""
+    _rolled(OperationKind.NODE_LEAVE)(session, address, state, phase, message, data)
+
+
 def _rolled(kind: OperationKind) -> Effects:
     def effects(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
         if state not in (OperationHostState.FINISHED, OperationHostState.FAILED):
@@ -141,12 +148,12 @@ def _host(session: Session, address: str) -> Host | None:
     return session.exec(select(Host).where(Host.address == address)).first()
 
 
-def _rolling(kind: OperationKind, done: str) -> Kind:
+def _rolling(kind: OperationKind, done: str, effects: Effects | None = None) -> Kind:
     return Kind(
         playbook=f"commissaire.fleet.{kind}",
         extra_vars=_rolling_vars,
         forks=_rolling_forks,
-        effects=_rolled(kind),
+        effects=effects or _rolled(kind),
         done=done,
         interrupted_vars=_interrupted_vars,
         knows_nodes=True,
@@ -180,4 +187,6 @@ KINDS: dict[str, Kind] = {
     OperationKind.RESTART: _rolling(OperationKind.RESTART, "restarted"),
     OperationKind.UPGRADE: _rolling(OperationKind.UPGRADE, "upgraded"),
     OperationKind.DEPLOY: _rolling(OperationKind.DEPLOY, "deployed"),
+    OperationKind.KUBELET_UPGRADE: _rolling(OperationKind.KUBELET_UPGRADE, "upgraded"),
+    OperationKind.NODE_LEAVE: _rolling(OperationKind.NODE_LEAVE, "released", _left),
 }

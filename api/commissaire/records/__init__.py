@@ -8,6 +8,7 @@ from commissaire.records.host import READY, Host, HostStatus
 from commissaire.records.idempotency_key import IdempotencyKey
 from commissaire.records.network import DEFAULT_NETWORK, Network, NetworkType
 from commissaire.records.operation import (
+    OF_NODES,
     ROLLING,
     TERMINAL,
     Halt,
@@ -24,6 +25,7 @@ from commissaire.records.source import Source
 
 __all__ = [
     "DEFAULT_NETWORK",
+    "OF_NODES",
     "READY",
     "ROLLING",
     "TERMINAL",

@@ -20,6 +20,8 @@ class OperationKind(StrEnum):
     RESTART = "restart"  # restart the hosts of a cluster, a window of them at a time
     UPGRADE = "upgrade"  # upgrade their packages or their OSTree deployment
     DEPLOY = "deploy"  # boot a given version of their OSTree
+    KUBELET_UPGRADE = "kubelet_upgrade"  # upgrade the kubelets of nodes, by one minor version after the other
+    NODE_LEAVE = "node_leave"  # take nodes out of their container manager
     LEASE_SHOW = "lease_show"  # ask hosts who works on them
     LEASE_BREAK = "lease_break"  # take a host away from who will not come back
 
@@ -54,7 +56,10 @@ class Halt(StrEnum):
     STOP = "stop"
 
 
-ROLLING = (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY)
+OF_NODES = (OperationKind.KUBELET_UPGRADE, OperationKind.NODE_LEAVE)
+"""The kinds for hosts that are nodes of a container manager, and for no others."""
+
+ROLLING = (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY, *OF_NODES)
 """The kinds that go from host to host within limits; only they can be held back, and take leases."""
 
 TERMINAL = (OperationState.FINISHED, OperationState.FAILED, OperationState.CANCELLED)

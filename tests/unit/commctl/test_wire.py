@@ -121,6 +121,30 @@ CALLS = [
         {"version": "7.4.1", "max_failures": "10%"},
     ),
     ("cluster deploy status prod", "GET /api/v0/cluster/prod/deploy", None),
+    (
+        "cluster kubelet-upgrade start prod 1.35",
+        "POST /api/v1/operations",
+        {
+            "kind": "kubelet_upgrade",
+            "cluster": "prod",
+            "parameters": {"kubernetes_version": "1.35"},
+            "dry_run": False,
+        },
+    ),
+    (
+        "cluster node-leave start prod 10.0.0.1 zone=b --keep --max-unavailable 2",
+        "POST /api/v1/operations",
+        {
+            "kind": "node_leave",
+            "cluster": "prod",
+            "parameters": {"max_unavailable": 2, "hosts": ["10.0.0.1", "zone=b"], "kubernetes_node_reset": False},
+            "dry_run": False,
+        },
+    ),
+    ("cluster delete --force prod", "DELETE /api/v0/cluster/prod?force=true", {}),
+    ("host delete --force 10.0.0.1", "DELETE /api/v0/host/10.0.0.1?force=true", {}),
+    ("host unjoin --force 10.0.0.1 prod", "DELETE /api/v0/cluster/prod/hosts/10.0.0.1?force=true", {}),
+    ("host uncordon --force 10.0.0.1", "POST /api/v1/hosts/10.0.0.1/uncordon?force=true", {}),
     ("host get 10.0.0.1", "GET /api/v0/host/10.0.0.1", None),
     ("host get fd00::1", "GET /api/v0/host/fd00::1", None),
     ("host list", "GET /api/v0/hosts", None),
@@ -166,7 +190,7 @@ def test_a_command_makes_exactly_its_call(
     commctl: Run, server: ScriptedServer, command: str, call: str, body: dict[str, object] | None
 ) -> None:
     method, path = call.split()
-    server.answer(method, path, 201 if method == "PUT" else 200, ["answered"])
+    server.answer(method, path.partition("?")[0], 201 if method == "PUT" else 200, ["answered"])
     result = commctl(*command.split())
     assert (result.code, result.err) == (0, "")
     (request,) = server.requests
@@ -400,3 +424,15 @@ def test_a_lease_command_must_say_which_and_why(commctl: Run, arguments: list[st
 def test_a_parameter_has_a_name_and_a_value(commctl: Run) -> None:
     result = commctl("cluster", "restart", "start", "-p", "canary", "prod")
     assert (result.code, "not of the form NAME=VALUE" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("kind", ["kubelet-upgrade", "node-leave"])
+def test_the_newest_operation_on_nodes_is_shown_or_that_there_was_none(
+    commctl: Run, server: ScriptedServer, kind: str
+) -> None:
+    for found in ([{"id": 7, "state": "running"}], []):
+        server.answer("GET", "/api/v1/operations", 200, {"items": found})
+    assert "running" in commctl("cluster", kind, "status", "prod").out
+    assert server.calls == [("GET", f"/api/v1/operations?cluster=prod&kind={kind.replace('-', '_')}&limit=1")]
+    none = commctl("cluster", kind, "status", "prod")
+    assert (none.code, none.err) == (2, f"cluster prod has had no {kind.replace('-', '_')}\n")

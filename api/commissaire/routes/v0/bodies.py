@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from commissaire.clock import naive_iso
@@ -21,6 +22,9 @@ from commissaire.records import (
 )
 from commissaire.routes.text import JsonObject, Text
 
+Force = Annotated[
+    bool, Query(description="Also when hosts are still nodes of the container manager; their nodes stay there then.")
+]
 _STATUS = {
     OperationState.QUEUED: "in_process",
     OperationState.RUNNING: "in_process",

@@ -9,6 +9,7 @@ from commissaire.fleet import clusters
 from commissaire.fleet.addresses import canonical_address, check_address, check_name
 from commissaire.fleet.errors import NotFound
 from commissaire.fleet.hosts import get_host, hosts_at
+from commissaire.fleet.operations import request_bootstrap
 from commissaire.problems import responses
 from commissaire.records import Cluster, HostStatus
 from commissaire.routes.v0.bodies import (
@@ -16,12 +17,13 @@ from commissaire.routes.v0.bodies import (
     ClusterMembers,
     ClusterShown,
     ClusterWanted,
+    Force,
     HostCounts,
     MembersWanted,
     check_repeated,
 )
 from commissaire.routes.v0.json_route import JsonRoute
-from commissaire.services import Parts
+from commissaire.services import Asker, Parts
 
 router = APIRouter(prefix="/api/v0", tags=["clusters"], route_class=JsonRoute)
 
@@ -52,10 +54,10 @@ def put_cluster(name: str, parts: Parts, body: ClusterWanted | None = None) -> C
 
 
 @router.delete("/cluster/{name}", responses=responses(400, 404, 409))
-def delete_cluster(name: str, parts: Parts) -> list[str]:
+def delete_cluster(name: str, parts: Parts, force: Force = False) -> list[str]:
     """Delete a cluster. Its hosts stay, in no cluster."""
     with parts.database.write() as session:
-        clusters.delete_cluster(session, check_name(name))
+        clusters.delete_cluster(session, check_name(name), force=force)
     return []
 
 
@@ -67,7 +69,7 @@ def list_members(name: str, parts: Parts) -> list[str]:
 
 
 @router.put("/cluster/{name}/hosts", responses=responses(400, 404, 405, 409))
-def replace_members(name: str, body: MembersWanted, parts: Parts) -> ClusterMembers:
+def replace_members(name: str, body: MembersWanted, parts: Parts, asker: Asker) -> ClusterMembers:
     """Replace the members, if `old` are the present ones: that is compared before `new` is looked at."""
     check_repeated("name", body.name, name)
     with parts.database.write() as session:
@@ -76,7 +78,8 @@ def replace_members(name: str, body: MembersWanted, parts: Parts) -> ClusterMemb
         new = [check_address(address) for address in dict.fromkeys(body.new)]
         found = hosts_at(session, new)
         members = [found.get(address) or get_host(session, address) for address in new]
-        clusters.replace_members(session, cluster, members)
+        for host in clusters.replace_members(session, cluster, members):
+            parts.dispatcher.enqueue(session, request_bootstrap(session, host, asker))
         session.flush()
         shown = _show(session, cluster)
         return ClusterMembers(**shown.model_dump(exclude={"hosts"}))
@@ -94,22 +97,23 @@ def get_member(name: str, address: str, parts: Parts) -> list[str]:
 
 
 @router.put("/cluster/{name}/hosts/{address}", responses=responses(400, 404, 405, 409))
-def join(name: str, address: str, parts: Parts) -> list[str]:
-    """Make a host a member."""
+def join(name: str, address: str, parts: Parts, asker: Asker) -> list[str]:
+    """Make a host a member; where the cluster has a container manager it is bootstrapped again, as its node."""
     with parts.database.write() as session:
         cluster = clusters.get_cluster(session, check_name(name))
         host = get_host(session, check_address(address))
-        clusters.join(session, cluster, host)
+        if clusters.join(session, cluster, host):
+            parts.dispatcher.enqueue(session, request_bootstrap(session, host, asker))
         return [host.address]
 
 
-@router.delete("/cluster/{name}/hosts/{address}", responses=responses(400, 404))
-def unjoin(name: str, address: str, parts: Parts) -> list[str]:
+@router.delete("/cluster/{name}/hosts/{address}", responses=responses(400, 404, 409))
+def unjoin(name: str, address: str, parts: Parts, force: Force = False) -> list[str]:
     """Take a host out of the cluster; also right when it is no member."""
     with parts.database.write() as session:
         cluster = clusters.get_cluster(session, check_name(name))
         try:
-            clusters.unjoin(session, cluster, get_host(session, check_address(address)))
+            clusters.unjoin(session, cluster, get_host(session, check_address(address)), force=force)
         except NotFound:
             return []
     return []

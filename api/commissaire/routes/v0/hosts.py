@@ -22,6 +22,7 @@ from commissaire.problems import responses
 from commissaire.records import ContainerManagerType, Host
 from commissaire.records.as_json import iso_time, json_array
 from commissaire.routes.v0.bodies import (
+    Force,
     HostCreds,
     HostShown,
     HostStatusOfHost,
@@ -81,10 +82,10 @@ def put_calling_host(request: Request, parts: Parts, asker: Asker, body: HostWan
 
 
 @router.delete("/host/{address}", responses=responses(400, 404, 409))
-def delete_host(address: str, parts: Parts) -> list[str]:
+def delete_host(address: str, parts: Parts, force: Force = False) -> list[str]:
     """Forget a host, its key and its membership."""
     with parts.database.write() as session:
-        hosts.delete_host(session, parts.secrets, check_address(address))
+        hosts.delete_host(session, parts.secrets, check_address(address), force=force)
     return []
 
 

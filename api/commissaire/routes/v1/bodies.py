@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from commissaire.clock import rfc3339
 from commissaire.fleet.labels import LabelChanges, Labels
-from commissaire.fleet.parameters import DeployParameters, RollingParameters, UpgradeParameters
+from commissaire.fleet.parameters import (
+    DeployParameters,
+    KubeletUpgradeParameters,
+    NodeLeaveParameters,
+    RollingParameters,
+    UpgradeParameters,
+)
 from commissaire.fleet.plain_text import PlainLine
 from commissaire.fleet.sources import SourceState
 from commissaire.records import (
@@ -56,6 +62,20 @@ class DeployWanted(_RollingWanted):
     parameters: DeployParameters
 
 
+class KubeletUpgradeWanted(_RollingWanted):
+    """POST of an upgrade of kubelets, by one minor version after the other."""
+
+    kind: Literal[OperationKind.KUBELET_UPGRADE]
+    parameters: KubeletUpgradeParameters = Field(default_factory=KubeletUpgradeParameters)
+
+
+class NodeLeaveWanted(_RollingWanted):
+    """POST of nodes' leave from their container manager; the hosts stay in the cluster, disassociated."""
+
+    kind: Literal[OperationKind.NODE_LEAVE]
+    parameters: NodeLeaveParameters
+
+
 class _LeasesWanted(_Request):
     cluster: Text | None = Field(default=None, description="All hosts of this cluster, or")
     hosts: list[Text] | None = Field(default=None, min_length=1, max_length=1000, description="these hosts' addresses.")
@@ -80,7 +100,7 @@ class LeaseBreakWanted(_LeasesWanted):
     parameters: LeaseBreakParameters
 
 
-RollingWanted = RestartWanted | UpgradeWanted | DeployWanted
+RollingWanted = RestartWanted | UpgradeWanted | DeployWanted | KubeletUpgradeWanted | NodeLeaveWanted
 OperationWanted = Annotated[RollingWanted | LeaseShowWanted | LeaseBreakWanted, Field(discriminator="kind")]
 """POST of an operation."""
 
