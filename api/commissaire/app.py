@@ -34,6 +34,7 @@ from commissaire.launcher.orphans import kill_orphans
 from commissaire.launcher.supervisors import Supervisors
 from commissaire.lock import lock_data_dir
 from commissaire.metrics import Metrics
+from commissaire.node_watcher import NodeWatcher
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
 from commissaire.routes import health
@@ -177,6 +178,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(tree.close)
         checks = Checks(database, store, supervisors, settings.data_dir, runtime)
         watcher = Watcher(database, dispatcher, checks, app.state.metrics, settings.watch_interval_seconds)
+        node_watcher = NodeWatcher(database, store, app.state.metrics, settings.watch_interval_seconds)
         scheduler = Scheduler(database, dispatcher)
         throttle = Throttle(settings.refusal_delay_seconds)
         app.state.services = services = Services(
@@ -192,6 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             scheduler.start()
             if settings.watch_interval_seconds:
                 watcher.start()
+                node_watcher.start()
         workers.start()
         log.info("started", database=_shown(database), data_dir=str(settings.data_dir))
         try:
@@ -200,11 +203,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             services.announce_stop()
             workers.stop_claiming()
             watcher.stop()
+            node_watcher.stop()
             refresher.stop()
             scheduler.stop()
             supervisors.stop_all()
             workers.join(_STOP_SECONDS)
             watcher.join(_STOP_SECONDS)
+            node_watcher.join(_STOP_SECONDS)
             scheduler.join(_STOP_SECONDS)
     log.info("stopped")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Response
@@ -13,6 +14,7 @@ from sqlmodel import col, select
 
 from commissaire.database import Database
 from commissaire.fleet.checks import lag_seconds
+from commissaire.managers.kubernetes import SeenNode
 from commissaire.records import Host, HostStatus, Operation, OperationKind, OperationState
 
 
@@ -38,7 +40,10 @@ class Metrics:
         )
         for outcome in ("passed", "failed", "unfinished"):
             self.checks.labels(outcome)
+        self.nodes: dict[str, list[SeenNode] | None] = {}
+        """By container manager what it said last; None when it could not be asked."""
         self.registry.register(_Fleet(database, watches))
+        self.registry.register(_Managers(self))
 
     def router(self) -> APIRouter:
         """Return the route that shows them."""
@@ -50,6 +55,31 @@ class Metrics:
             return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
         return router
+
+
+class _Managers(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """Tell which container managers answer this server, and count their nodes."""
+        up = GaugeMetricFamily(
+            "commissaire_container_manager_up", "Whether it answered this server last.", labels=["container_manager"]
+        )
+        nodes = GaugeMetricFamily("commissaire_nodes", "Nodes by state.", labels=["container_manager", "state"])
+        for name, found in self._metrics.nodes.items():
+            up.add_metric([name], found is not None)
+            if found is not None:
+                states = Counts(_state(node) for node in found)
+                for state in ("ready", "not_ready", "cordoned"):
+                    nodes.add_metric([name, state], states[state])
+        return [up, nodes]
+
+
+def _state(node: SeenNode) -> str:
+    if not node.ready:
+        return "not_ready"
+    return "cordoned" if node.cordoned else "ready"
 
 
 class _Fleet(Collector):

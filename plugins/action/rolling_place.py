@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import astuple
 from typing import Any
 
 from ansible import constants as C  # noqa: N812
@@ -27,6 +28,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.health_door impo
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine import CommandError, Machine, NoContactError
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.place_file import PlaceFile
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.progress import checkpoint
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.ready_nodes import read_clusters
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.shared_value import SharedValue
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.windows import OUTSIDE, plan_window, read_calendar
 
@@ -56,6 +58,9 @@ ARGUMENTS = {
     "interrupted": {"type": "bool", "default": False},
     "min_healthy": {"type": "raw", "default": 0},
     "min_healthy_of": {"type": "list", "elements": "str", "default": []},
+    "min_healthy_nodes": {"type": "dict", "default": {}},
+    "kubeconfig": {"type": "path", "default": ""},
+    "context": {"type": "str", "default": ""},
     "min_healthy_wait_seconds": {"type": "float", "default": 300},
     "phase": {"type": "str"},
 }
@@ -170,7 +175,12 @@ class ActionModule(ActionBase):
         if not least:
             return None
         ports = self._shared("ports").get(lambda: read_ports([*hosts, *everyone], variables["hostvars"]))
-        return HealthDoor(self._shared("health"), ports, hosts, least, arguments["min_healthy_wait_seconds"])
+        told = (arguments[name] for name in ("kubeconfig", "context", "min_healthy_nodes"))
+        clusters = self._shared("clusters").get(
+            lambda: [astuple(cluster) for cluster in read_clusters(hosts, variables["hostvars"], *told)]
+        )
+        seconds = arguments["min_healthy_wait_seconds"]
+        return HealthDoor(self._shared("health"), ports, hosts, least, seconds, clusters)
 
     def _shared(self, name: str) -> SharedValue:
         return SharedValue(C.DEFAULT_LOCAL_TMP, str(self._task.get_play()._uuid), name)

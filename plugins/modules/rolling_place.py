@@ -148,6 +148,8 @@ options:
     description:
       - How many hosts must answer before another one starts, or a percentage of O(min_healthy_of), rounded up. A host
         answers when its sshd greets this controller, unless the play works on it.
+      - A host that is a node of a Kubernetes cluster, by O(kubeconfig) or its own variable C(kubeconfig), must be Ready
+        and not cordoned as well.
     type: raw
     default: 0
   min_healthy_of:
@@ -155,6 +157,18 @@ options:
     type: list
     elements: str
     default: []
+  min_healthy_nodes:
+    description: The names of their nodes, where they are known, by host.
+    type: dict
+    default: {}
+  kubeconfig:
+    description: How the API server is reached of whose cluster hosts without a variable of that name are nodes.
+    type: path
+    default: ""
+  context:
+    description: Another of its contexts than the current one.
+    type: str
+    default: ""
   min_healthy_wait_seconds:
     description:
       - How long to wait for enough of them, before no further host is started, and the task fails. Those that the play

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The Commissaire authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How many hosts answer, and whether that is enough for the next one to go out of service."""
+"""How many hosts serve, and whether that is enough for the next one to go out of service."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Health:
-    """What the last look found: which hosts did not answer, and since when too few did (seconds since the epoch).
+    """What the last look found: which hosts did not serve, and since when too few did (seconds since the epoch).
 
-    `looked_at` 0 is before any look, `short_since` 0 says that enough answered.
+    `looked_at` 0 is before any look, `short_since` 0 says that enough served; `trouble` is why some are not known.
     """
 
     looked_at: float = 0
     silent: frozenset[str] = frozenset()
     short_since: float = 0
+    trouble: str = ""
 
 
 def read_min_healthy(value: object, hosts: int) -> int:
@@ -54,29 +55,42 @@ def look(ports: Mapping[str, SshPort]) -> frozenset[str]:
 
 
 def after_look(
-    before: Health, silent: frozenset[str], hosts: int, least: int, now: float, away: frozenset[str] = frozenset()
+    before: Health,
+    silent: frozenset[str],
+    hosts: int,
+    least: int,
+    now: float,
+    away: frozenset[str] = frozenset(),
+    trouble: str = "",
 ) -> Health:
     """Return what is known after a look at `now` that found `silent` among so many hosts.
 
     Hosts that are `away` because the play works on them will be back: they don't count for since when too few answer.
     """
     short = hosts - len(silent - away) < least
-    return Health(now, silent, (before.short_since or now) if short else 0)
+    return Health(now, silent, (before.short_since or now) if short else 0, trouble)
 
 
 def plan_health(
-    health: Health, hosts: int, least: int, wait_seconds: float, now: float, away: frozenset[str] = frozenset()
+    health: Health,
+    hosts: int,
+    least: int,
+    wait_seconds: float,
+    now: float,
+    away: frozenset[str] = frozenset(),
+    serve: str = "answer",
 ) -> Decision | None:
-    """Decide whether too few hosts answer for another one to go out of service; None when enough do.
+    """Decide whether too few hosts `serve` for another one to go out of service; None when enough do.
 
     Those that are `away`, because the play works on them, answer no more, or soon won't.
     """
     answering = hosts - len(health.silent | away)
     if answering >= least:
         return None
-    which = {"silent": health.silent - away, "under way": away}
+    which = {"silent" if serve == "answer" else "away": health.silent - away, "under way": away}
     why = ", ".join(f"{hosts_of(names)} {what}" for what, names in which.items() if names)
-    found = f"{answering} of {hosts} hosts answer, min_healthy is {least} ({why})"
+    why += f"; {health.trouble}" if health.trouble else ""
+    found = f"{answering} of {hosts} hosts {serve}, min_healthy is {least} ({why})"
     if health.short_since and now - health.short_since >= wait_seconds:
         return Decision("refuse", f"not started: for {wait_seconds:g} s, only {found}", fails=True)
     return Decision("wait", f"waits: only {found}")

@@ -222,6 +222,24 @@ def test_a_drain_that_was_killed_is_taken_up_by_the_next_run_which_takes_the_cor
     assert not cordoned(plane, tight)
 
 
+def test_no_node_is_taken_out_while_fewer_are_ready_than_must_be(plane: ControlPlane, web: dict[str, Any]) -> None:
+    everyone = [host.name for host in plane.lab.hosts]
+    told = {"min_healthy": len(everyone) - 1, "min_healthy_of": everyone, "min_healthy_wait_seconds": 3}
+    boots = len(plane.lab.host("h4").boots())
+    plane.ask("PATCH", "/api/v1/nodes/h5", {"spec": {"unschedulable": True}}, headers=MERGE)
+    try:
+        outcome = run(plane, "restart", "--limit", "h4", **told)
+    finally:
+        plane.ask("PATCH", "/api/v1/nodes/h5", {"spec": {"unschedulable": None}}, headers=MERGE)
+    assert outcome.last("h4")["message"] == (
+        "not started: for 3 s, only 3 of 5 hosts are Ready, min_healthy is 4 (h5 away, h4 under way)"
+    ), outcome.output
+    assert (len(plane.lab.host("h4").boots()), cordoned(plane, "h4")) == (boots, False)
+    outcome = run(plane, "restart", "--limit", "h4", **told)
+    assert outcome.returncode == 0, outcome.output
+    assert len(plane.lab.host("h4").boots()) == boots + 1
+
+
 def test_a_host_that_fails_in_the_work_stays_cordoned_and_the_record_says_so(
     plane: ControlPlane, web: dict[str, Any]
 ) -> None:

@@ -104,7 +104,7 @@ def record(session: Session, outcomes: dict[str, Outcome], interval_seconds: flo
     """Record what checks found that began at *begun*. A host that an operation has had since then is left alone."""
     news = News()
     hosts = select(Host).where(col(Host.address).in_(outcomes)).where(col(Host.status).in_(WATCHED))
-    busy = set(session.exec(select(Host.address).where(col(Host.address).in_(outcomes), _busy(begun))))
+    busy = set(session.exec(select(Host.address).where(col(Host.address).in_(outcomes), is_busy(begun))))
     for host in session.exec(hosts.with_for_update()).all():
         outcome = outcomes[host.address]
         host.next_check_at = _later(interval_seconds)
@@ -151,14 +151,14 @@ def _later(interval_seconds: float) -> datetime:
 
 
 def _due() -> ColumnElement[bool]:
-    return and_(col(Host.next_check_at) <= now(), col(Host.status).in_(WATCHED), ~_busy())
+    return and_(col(Host.next_check_at) <= now(), col(Host.status).in_(WATCHED), ~is_busy())
 
 
 def _unscheduled() -> ColumnElement[bool]:
     return and_(col(Host.next_check_at).is_(None), col(Host.status).in_(WATCHED))
 
 
-def _busy(since: datetime | None = None) -> ColumnElement[bool]:
+def is_busy(since: datetime | None = None) -> ColumnElement[bool]:
     """Whether a host is part of an operation that has begun, or has ended *since*: it may be, or have been, away."""
     begun = and_(col(Operation.state).in_((OperationState.QUEUED, OperationState.RUNNING)), col(Operation.attempt) > 0)
     if since is not None:

@@ -78,7 +78,9 @@ Canary = Annotated[
 MinHealthy = Annotated[
     WholeNumber | StrictStr | None,
     _form(least=0),
-    Field(description="Hosts of the cluster that must answer before another one starts, or a percentage. Default 0."),
+    Field(
+        description="Hosts that must answer, or nodes be Ready, before another starts; may be a percentage. Default 0."
+    ),
 ]
 HostPattern = Annotated[StrictStr, Field(pattern=r"^[^\x00-\x1f\x7f]{1,253}$")]
 

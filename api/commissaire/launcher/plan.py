@@ -192,9 +192,15 @@ def _fleet(session: Session, operation: Operation, rows: list[OperationHost]) ->
     if "min_healthy" not in operation.parameters:
         return {}
     members = session.exec(
-        select(Host.address).join(Cluster, col(Cluster.id) == Host.cluster_id).where(Cluster.name == operation.cluster)
+        select(Host.address, Host.node_name)
+        .join(Cluster, col(Cluster.id) == Host.cluster_id)
+        .where(Cluster.name == operation.cluster)
     )
-    return {"min_healthy_of": sorted({*members, *(row.address for row in rows)})}
+    nodes: dict[str, str] = dict(members.all())
+    return {
+        "min_healthy_of": sorted({*nodes, *(row.address for row in rows)}),
+        "min_healthy_nodes": {address: name for address, name in nodes.items() if name},
+    }
 
 
 def _away(rows: list[OperationHost]) -> list[OperationHost]:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 TIMEOUT_SECONDS = (3, 10)
+_PAGE = 500
 _importing = threading.Lock()
 _turns = threading.BoundedSemaphore(8)
 """Who asks holds a thread, and the routes have 40: a manager that hangs must not take them all."""
@@ -30,6 +32,16 @@ _DATA = {
     "client-certificate": "cert_file",
     "client-key": "key_file",
 }
+
+
+@dataclass(frozen=True)
+class SeenNode:
+    """A node as a manager lists it."""
+
+    name: str
+    addresses: frozenset[str]
+    ready: bool
+    cordoned: bool
 
 
 @contextmanager
@@ -84,6 +96,28 @@ def node_status(options: dict[str, Any], name: str) -> dict[str, Any]:
                 raise ManagerError(f"{server} has no node {name}; the host has not registered there") from error
             raise ManagerError(f"{server} refuses to show node {name}: {error.status} {error.reason}") from error
     return _describe(node, [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods])
+
+
+def list_nodes(options: dict[str, Any]) -> list[SeenNode]:
+    """Return all nodes of a manager, read page by page; *options* as for `node_status`.
+
+    Raises:
+        ManagerError: it can't be reached, or refuses.
+    """
+    nodes: list[SeenNode] = []
+    with asking(options) as client:
+        from kubernetes.client import CoreV1Api
+
+        ask: Any = CoreV1Api(client).list_node
+        page = ""
+        while True:
+            more = {"_continue": page} if page else {}
+            answer = ask(limit=_PAGE, **more, _preload_content=False, _request_timeout=TIMEOUT_SECONDS)
+            content = orjson.loads(answer.data)
+            nodes += [_seen(item) for item in content["items"]]
+            page = content["metadata"].get("continue") or ""
+            if not page:
+                return nodes
 
 
 def uncordon(options: dict[str, Any], name: str, objection: Callable[[str, str], str]) -> bool:
@@ -147,6 +181,13 @@ def connect(options: dict[str, Any], files: list[int] | None = None) -> ApiClien
         elif given.get(name):
             setattr(configuration, attribute, given[name])
     return ApiClient(configuration)
+
+
+def _seen(node: dict[str, Any]) -> SeenNode:
+    status = node.get("status") or {}
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or [])
+    addresses = frozenset(one["address"] for one in status.get("addresses") or [])
+    return SeenNode(node["metadata"]["name"], addresses, ready, bool((node.get("spec") or {}).get("unschedulable")))
 
 
 def _describe(node: dict[str, Any], pods: list[str]) -> dict[str, Any]:

@@ -42,6 +42,21 @@ def test_a_host_under_way_is_known_by_its_address_as_well(tmp_path, monkeypatch)
     assert waiting.message == "waits: only 1 of 2 hosts answer, min_healthy is 2 (10.0.0.1 under way)"
 
 
+def test_of_nodes_those_count_that_are_ready(tmp_path, monkeypatch):
+    monkeypatch.setattr(health_door, "look", lambda _ports: frozenset({"h1"}))
+    found = [(frozenset({"h2"}), ""), (frozenset({"h1", "h2", "h3"}), "the API server is away")]
+    monkeypatch.setattr(health_door, "out_of_service", lambda clusters: found[len(clusters) - 1])
+    shared = SharedValue(str(tmp_path), "play", "health")
+    cluster = ["/k", "", {host: [[host], ""] for host in ("h1", "h2", "h3")}]
+    hosts = ["h1", "h2", "h3"]
+    door = HealthDoor(shared, {}, hosts, 2, 100, [cluster])
+    told = door.plan(door.look(frozenset()), frozenset()).message
+    assert told == "waits: only 1 of 3 hosts are Ready, min_healthy is 2 (h1, h2 away)"
+    other = HealthDoor(SharedValue(str(tmp_path), "other", "health"), {}, hosts, 2, 100, [cluster, cluster])
+    told = other.plan(other.look(frozenset()), frozenset()).message
+    assert told.endswith("only 0 of 3 hosts are Ready, min_healthy is 2 (h1, h2, h3 away; the API server is away)")
+
+
 def test_hosts_are_asked_where_ansible_would_connect():
     variables = {
         "h1": {"ansible_host": "10.0.0.1", "ansible_port": "2222"},
