@@ -15,10 +15,11 @@ UPGRADE = {"kind": "kubelet_upgrade", "cluster": "web", "parameters": {"kubernet
 
 @pytest.fixture
 def web(fleet: Fleet) -> Fleet:
-    """Cluster web of node h1 and of a host that is none, container managers lab and other, and a host in no cluster."""
+    """Cluster web of node h1 and of a host that is none, container managers, and a host in no cluster."""
     for name in ("lab", "other"):
         options = {"server_url": "https://k8s.example.com:6443", "token": "secret"}
         fleet.client.put(f"/api/v0/containermanager/{name}", json={"type": "kubernetes", "options": options})
+    fleet.client.put("/api/v0/containermanager/none", json={"type": "trivial"})
     fleet.client.put("/api/v0/cluster/web", json={"container_manager": "lab"})
     for address in ("10.0.0.1", "10.0.0.2"):
         fleet.host(address, cluster="web", ssh_priv_key=private_key())
@@ -40,7 +41,7 @@ def ask(fleet: Fleet, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         ("DELETE", "/api/v0/cluster/web/hosts/10.0.0.1", None, True),
         ("DELETE", "/api/v0/cluster/web", None, True),
         ("PUT", "/api/v0/cluster/web/hosts", {"old": ["10.0.0.1", "10.0.0.2"], "new": ["10.0.0.2"]}, False),
-        ("PUT", "/api/v0/cluster/web", {"container_manager": "other"}, False),
+        ("PUT", "/api/v0/cluster/web", {"container_manager": "none"}, False),
         ("PUT", "/api/v0/cluster/web", {}, False),
     ],
 )
@@ -55,6 +56,10 @@ def test_nobody_loses_sight_of_a_node_unless_that_is_forced(
     )
     assert web.client.get("/api/v0/cluster/web").json()["hostset"] == ["10.0.0.1", "10.0.0.2"]
     assert web.client.request(method, f"{path}?force=true", json=body).status_code == (200 if forced else 409)
+
+
+def test_a_container_manager_is_replaced_by_another_one_as_with_new_credentials(web: Fleet) -> None:
+    assert web.client.put("/api/v0/cluster/web", json={"container_manager": "other"}).status_code == 201
 
 
 def test_a_host_that_is_no_node_goes_as_it_came(web: Fleet) -> None:

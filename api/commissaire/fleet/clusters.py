@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlmodel import Session, col, select
 
 from commissaire.clock import now
-from commissaire.fleet.container_managers import has_nodes
+from commissaire.fleet.container_managers import has_nodes, registers_nodes
 from commissaire.fleet.errors import Conflict, NotFound, NotReady
 from commissaire.records import (
     DEFAULT_NETWORK,
@@ -44,15 +44,16 @@ def put_cluster(session: Session, name: str, network: str | None, container_mana
     """Make a cluster, or change the network and container manager of the one there is; its members stay.
 
     Raises:
-        Conflict: the network or the container manager does not exist, or hosts are nodes of another one.
+        Conflict: the network or the container manager does not exist, or hosts are nodes and would belong to none.
     """
     wanted_network = network or DEFAULT_NETWORK
     if session.get(Network, wanted_network) is None:
         raise Conflict(f"there is no network {wanted_network}; create it first, or leave it out for {DEFAULT_NETWORK}")
-    if container_manager and session.get(ContainerManager, container_manager) is None:
+    manager = session.get(ContainerManager, container_manager) if container_manager else None
+    if container_manager and manager is None:
         raise Conflict(f"there is no container manager {container_manager}; create it first, or leave it out for none")
     cluster = session.exec(select(Cluster).where(Cluster.name == name)).first() or Cluster(name=name)
-    if cluster.container_manager != (container_manager or None):
+    if manager is None or not registers_nodes(manager):  # another one may be the same cluster by other credentials
         for host in members(session, cluster):
             _check_no_node(session, cluster, host)
     cluster.network, cluster.container_manager = wanted_network, container_manager or None
