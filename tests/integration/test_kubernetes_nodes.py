@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from k8s import programs
-from k8s.cluster import budget, cluster, deployment, load_image, node_variables
+from k8s.cluster import ROLES, budget, cluster, deployment, load_image, node_variables
 from k8s.control_plane import ControlPlane
 from lab import LabHost
 
@@ -29,6 +29,8 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 PEM = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 CORDONED = "commissaire.fleet/cordoned"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+FLOW_CONTROL = "/apis/flowcontrol.apiserver.k8s.io/v1"
+RESTARTER = ROLES["restart"]
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 
 
@@ -189,12 +191,57 @@ def test_a_budget_that_can_t_be_met_fails_the_host_by_name_and_leaves_it_in_serv
     assert available(plane) == 3
 
 
-def test_an_api_server_that_is_away_in_the_middle_of_a_drain_is_waited_for(plane: ControlPlane, tight: str) -> None:
+def away(plane: ControlPlane) -> None:
+    """Have no API server for a while."""
+    plane.stop_api_server()
+    time.sleep(4)
+    plane.start_api_server()
+
+
+def busy(plane: ControlPlane) -> None:
+    """Let the API server turn the account of restarts away for a while, by 429 and Retry-After."""
+    level = {"nominalConcurrencyShares": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
+    account = {"kind": "ServiceAccount", "serviceAccount": {"name": RESTARTER, "namespace": "default"}}
+    everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
+    schema = {
+        "priorityLevelConfiguration": {"name": "nobody"},
+        "matchingPrecedence": 1,
+        "rules": [{"subjects": [account], "resourceRules": [everything]}],
+    }
+    made = {
+        "prioritylevelconfigurations": {"type": "Limited", "limited": level},
+        "flowschemas": schema,
+    }
+    for kind, spec in made.items():
+        plane.ask("POST", f"{FLOW_CONTROL}/{kind}", {"metadata": {"name": "nobody"}, "spec": spec})
+    plane.until(lambda: len(turned_away(plane)) > 1, 60, "the account to be turned away")
+    for kind in made:
+        plane.ask("DELETE", f"{FLOW_CONTROL}/{kind}/nobody")
+
+
+def turned_away(plane: ControlPlane) -> list[dict[str, Any]]:
+    """Return the requests of the account of restarts that were one too many, not those that a budget refused."""
+    return [
+        entry
+        for entry in plane.audit()
+        if entry["user"]["username"] == f"system:serviceaccount:default:{RESTARTER}"
+        if entry["verb"] != "create" and (entry.get("responseStatus") or {}).get("code") == 429
+    ]
+
+
+def slow(plane: ControlPlane) -> None:
+    """Let the API server take its time for an answer."""
+    with plane.frozen_api_server():
+        time.sleep(6)
+
+
+@pytest.mark.parametrize("trouble", [away, busy, slow])
+def test_an_api_server_in_trouble_in_the_middle_of_a_drain_is_waited_for(
+    plane: ControlPlane, tight: str, trouble: Callable[[ControlPlane], None]
+) -> None:
     with running(plane, commissaire_targets=tight) as restart:
         plane.until(lambda: cordoned(plane, tight), 30, "the node to be cordoned")
-        plane.stop_api_server()
-        time.sleep(4)
-        plane.start_api_server()
+        trouble(plane)
         loosen(plane)
         outcome = restart.result(120)
     assert outcome.returncode == 0, outcome.output

@@ -14,6 +14,7 @@ import pytest
 
 from commissaire.auth.entry import load
 from commissaire.auth.plugin import SignIn
+from commissaire.managers import kubernetes
 from commissaire.settings import AuthenticationPlugin
 from k8s import programs
 from k8s.cluster import budget, cluster, deployment, load_image
@@ -32,6 +33,7 @@ NODE = {
     "kubelet_configuration": {"failCgroupV1": False},
     "labels": {"zone": "a"},
 }
+MERGE = {"Content-Type": "application/merge-patch+json"}
 CANARY = "a-token-that-must-be-nowhere"
 
 
@@ -46,7 +48,7 @@ def plane(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def controller(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
     """A server whose cluster `web` has two hosts, which it has made nodes."""
-    with Controller(plane.lab, tmp_path_factory.mktemp("server")) as made:
+    with Controller(plane.lab, tmp_path_factory.mktemp("server"), "--watch-interval-seconds", "5") as made:
         options: dict[str, Any] = {
             "server_url": plane.url,
             "token": plane.token(*ROLES),
@@ -80,6 +82,36 @@ def test_hosts_of_a_managed_cluster_become_nodes_and_are_active_then(
         assert (told["name"], told["ready"], told["unschedulable"]) == (host.name, True, False)
         assert told["kubelet_version"] == programs.version()
         assert told["conditions"]["Ready"] == "True"
+        shown = controller.ask("GET", f"/api/v1/hosts/{host.address}/node").json()
+        assert shown == {**told, "cordoned_by": None}
+
+
+def test_the_nodes_are_listed_page_by_page_with_who_cordoned_them(
+    plane: ControlPlane, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = _manager(plane, plane.token("commissaire-status"))["options"]
+    monkeypatch.setattr(kubernetes, "_PAGE", 1)
+    nodes = plane.lab.inside(kubernetes.list_nodes, options)
+    assert [(node.name, node.ready, node.cordoned) for node in nodes] == [("h1", True, False), ("h2", True, False)]
+    assert [host.address in node.addresses for host, node in zip(plane.lab.hosts, nodes, strict=True)] == [True, True]
+
+    cordon = {"operation_id": "7-night", "owner": "ann", "token": 3}
+    annotated = {
+        "metadata": {"annotations": {kubernetes.CORDONED: json.dumps(cordon)}},
+        "spec": {"unschedulable": True},
+    }
+    path = f"/api/v1/hosts/{plane.lab.hosts[0].address}/node"
+    try:
+        plane.ask("PATCH", f"/api/v1/nodes/h1?fieldManager={kubernetes.MANAGER}", annotated, headers=MERGE)
+        shown = controller.ask("GET", path).json()
+        assert (shown["unschedulable"], shown["cordoned_by"]) == (True, {"operation_id": "7-night", "owner": "ann"})
+        for unschedulable in (None, True):
+            plane.ask("PATCH", "/api/v1/nodes/h1", {"spec": {"unschedulable": unschedulable}}, headers=MERGE)
+        shown = controller.ask("GET", path).json()
+        assert (shown["unschedulable"], shown["cordoned_by"]) == (True, None), "somebody else cordoned it since"
+    finally:
+        nothing = {"metadata": {"annotations": {kubernetes.CORDONED: None}}, "spec": {"unschedulable": None}}
+        plane.ask("PATCH", "/api/v1/nodes/h1", nothing, headers=MERGE)
 
 
 def test_a_restart_over_rest_drains_the_nodes_and_records_what_was_evicted(
@@ -134,6 +166,60 @@ def test_an_expired_token_fails_the_host_before_anything_is_done_to_it(
     assert [len(host.boots()) for host in plane.lab.hosts] == boots
     assert CANARY not in json.dumps(controller.ask("GET", f"{operation}/events").json())
     assert controller.ask("PUT", "/api/v0/cluster/web", _of("lab")).status_code == 201
+
+
+def test_a_node_that_vanishes_is_missed_and_known_again_when_its_kubelet_brings_it_back(
+    plane: ControlPlane, controller: Controller
+) -> None:
+    host = plane.lab.hosts[0]
+
+    def shown() -> tuple[str, str, str]:
+        told = controller.ask("GET", f"/api/v1/hosts/{host.address}").json()
+        return told["node_name"], told["status"], told["message"]
+
+    controller.until(lambda: shown() == (host.name, "active", ""), 60, "the host to recover")
+    plane.ask("DELETE", f"/api/v1/nodes/{host.name}")
+    controller.until(lambda: shown()[1] != "active", 60, "the node to be missed")
+    assert shown()[:2] == ("", "disassociated")
+    assert shown()[2].startswith(f"node: its node {host.name} is gone from container manager lab; bootstrap")
+    assert 'commissaire_nodes{container_manager="lab",state="ready"} 1.0' in controller.ask("GET", "/metrics").text
+    host.run(["systemctl", "restart", "kubelet"], capture_output=True)
+    controller.until(lambda: shown() == (host.name, "active", ""), 60, "the node to be back")
+
+
+def test_a_host_leaves_by_an_operation_before_it_goes_and_is_a_node_again_when_it_joins(
+    plane: ControlPlane, controller: Controller
+) -> None:
+    host = plane.lab.hosts[1]
+    membership = f"/api/v0/cluster/web/hosts/{host.address}"
+    manager = _manager(plane, plane.token(*ROLES, "commissaire-leave"))
+    assert controller.ask("PUT", "/api/v0/containermanager/all", manager).status_code == 201
+    assert controller.ask("PUT", "/api/v0/cluster/web", _of("all")).status_code == 201
+    refused = controller.commctl("host", "unjoin", host.address, "web")
+    assert refused.returncode == 2
+    assert f"is node {host.name} of container manager all; let it leave first" in refused.stderr
+
+    left = controller.commctl("cluster", "node-leave", "start", "web", host.address, "--watch")
+    assert left.returncode == 0, left.stdout + left.stderr
+    assert plane.node(host.name) is None
+    assert controller.ask("GET", f"/api/v1/hosts/{host.address}").json()["status"] == "disassociated"
+    assert controller.ask("DELETE", membership).status_code == 200
+
+    assert controller.ask("PUT", membership).status_code == 200
+    path = f"/api/v0/host/{host.address}"
+    controller.until(lambda: controller.ask("GET", path).json()["status"] == "active", 300, "the host to be a node")
+    node = plane.node(host.name)
+    assert node is not None
+
+
+def test_kubelets_are_upgraded_by_an_operation(plane: ControlPlane, controller: Controller) -> None:
+    newest = programs.version().removeprefix("v")
+    done = controller.commctl("cluster", "kubelet-upgrade", "start", "web", newest, "--watch")
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = json.loads(controller.commctl("cluster", "kubelet-upgrade", "status", "web", "-o", "json").stdout)
+    assert (shown["state"], shown["parameters"]["kubernetes_version"]) == ("finished", newest)
+    rows = controller.hosts_of(f"/api/v1/operations/{shown['id']}")
+    assert {row["data"]["kubelet_after"] for row in rows.values()} == {newest}
 
 
 def test_people_sign_in_with_the_cluster_s_tokens_by_a_token_review(plane: ControlPlane) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import signal
 import ssl
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -112,6 +114,16 @@ class ControlPlane:
         process = self._processes.pop("kube-apiserver")
         process.kill()
         process.wait()
+
+    @contextmanager
+    def frozen_api_server(self) -> Iterator[None]:
+        """Stop the API server's process: it takes connections, and answers when it goes on."""
+        process = self._processes["kube-apiserver"]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def kubeconfig(self, name: str, pair: Pair | None = None, token: str = "") -> Path:
         """Write a kubeconfig for a certificate or a token, as people have it: with everything in the file."""

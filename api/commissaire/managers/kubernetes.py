@@ -135,14 +135,8 @@ def uncordon(options: dict[str, Any], name: str, objection: Callable[[str, str],
         node = core.read_node(name, _request_timeout=TIMEOUT_SECONDS).to_dict()
         if not node["spec"].get("unschedulable"):
             return False
-        metadata = node["metadata"]
-        owners = {
-            entry["manager"]
-            for entry in metadata.get("managed_fields") or []
-            if "f:unschedulable" in ((entry.get("fields_v1") or {}).get("f:spec") or {})
-        }
-        text = (metadata.get("annotations") or {}).get(CORDONED)
-        if not text or (owners and MANAGER not in owners):
+        metadata, text = node["metadata"], _our_cordon(node)
+        if not text:
             raise ManagerError(f"node {name} was cordoned by somebody else: kubectl uncordon {name} takes that back")
         told = orjson.loads(text)
         if why := objection(str(told["operation_id"]), str(told["owner"])):
@@ -183,6 +177,18 @@ def connect(options: dict[str, Any], files: list[int] | None = None) -> ApiClien
     return ApiClient(configuration)
 
 
+def _our_cordon(node: dict[str, Any]) -> str:
+    """Return what the annotation says when we cordoned a node; "" when nobody did, or somebody else."""
+    metadata = node["metadata"]
+    owners = {
+        entry["manager"]
+        for entry in metadata.get("managed_fields") or []
+        if "f:unschedulable" in ((entry.get("fields_v1") or {}).get("f:spec") or {})
+    }
+    text = str((metadata.get("annotations") or {}).get(CORDONED, ""))
+    return text if (node.get("spec") or {}).get("unschedulable") and (not owners or MANAGER in owners) else ""
+
+
 def _seen(node: dict[str, Any]) -> SeenNode:
     status = node.get("status") or {}
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or [])
@@ -201,7 +207,7 @@ def _describe(node: dict[str, Any], pods: list[str]) -> dict[str, Any]:
         "ready": ready.get("status") == "True",
         "message": ready.get("message") or "",
         "unschedulable": bool(spec.get("unschedulable")),
-        "cordoned_by": (metadata.get("annotations") or {}).get(CORDONED, ""),
+        "cordoned_by": _our_cordon(node),
         "kubelet_version": info.get("kubelet_version"),
         "container_runtime_version": info.get("container_runtime_version"),
         "conditions": {kind: condition["status"] for kind, condition in conditions.items()},

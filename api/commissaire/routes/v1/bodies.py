@@ -318,6 +318,33 @@ class HostDetail(BaseModel):
         )
 
 
+class CordonShown(BaseModel):
+    """For which run of ours a node is cordoned."""
+
+    operation_id: str
+    owner: str
+
+
+class NodeShown(BaseModel):
+    """A host's node, as the container manager tells of it now."""
+
+    name: str
+    ready: bool
+    message: str = Field(description="Its kubelet's own words of whether it is Ready.")
+    conditions: dict[str, str] = Field(description="`True`, `False` or `Unknown` of each.")
+    unschedulable: bool = Field(description="Whether it is cordoned.")
+    cordoned_by: CordonShown | None = Field(description="Null when it is not, or somebody else cordoned it.")
+    kubelet_version: str
+    container_runtime_version: str
+    pods: list[str] = Field(description="`NAMESPACE/NAME` of each.")
+
+    @classmethod
+    def of(cls, status: dict[str, Any]) -> NodeShown:
+        """Show what `managers.kubernetes.node_status` returns."""
+        cordon = CordonShown.model_validate_json(status["cordoned_by"]) if status["cordoned_by"] else None
+        return cls.model_validate({**status, "cordoned_by": cordon})
+
+
 class NodeUncordoned(BaseModel):
     """What became of a host's node."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from sqlmodel import Session, select
@@ -20,15 +20,17 @@ from commissaire.fleet.operations import request_bootstrap
 from commissaire.fleet.sources import known_sources, state_of
 from commissaire.launcher.kinds import lease_name
 from commissaire.managers.error import ManagerError
+from commissaire.managers.kubernetes import node_status
 from commissaire.managers.kubernetes import uncordon as manager_uncordon
 from commissaire.problems import responses
-from commissaire.records import TERMINAL, Cluster, Host, HostStatus, Operation
+from commissaire.records import TERMINAL, Cluster, ContainerManager, Host, HostStatus, Operation
 from commissaire.routes.v1.bodies import (
     HostDetail,
     HostKeyWanted,
     HostPage,
     LabelChangesWanted,
     LabelsWanted,
+    NodeShown,
     NodeUncordoned,
     OperationShown,
 )
@@ -122,6 +124,18 @@ def check(address: str, parts: Parts) -> HostDetail:
     return shown
 
 
+@router.get("/{address}/node", responses=responses(404, 409))
+def get_node(address: str, parts: Parts) -> NodeShown:
+    """Ask a host's container manager for its node: conditions, versions, who cordoned it, pods."""
+    with parts.database.read() as session:
+        host = get_host(session, check_address(address))
+        manager, options = _manager(session, parts, host)
+    try:
+        return NodeShown.of(node_status(options, host.node_name))
+    except (ManagerError, ValueError) as error:
+        raise Conflict(f"container manager {manager.name}: {error}") from error
+
+
 @router.post("/{address}/uncordon", responses=responses(400, 404, 409), openapi_extra={"x-role": Role.OPERATOR})
 def uncordon(
     address: str,
@@ -132,15 +146,19 @@ def uncordon(
     with parts.database.read() as session:
         host = get_host(session, check_address(address))
         check_idle(session, host.address)
-        manager = manager_of(session, host)
-        if manager is None or not host.node_name:
-            raise Conflict(f"host {host.address} is no node of a container manager")
-        options = revealed_options(session, parts.secrets, manager)
+        manager, options = _manager(session, parts, host)
     try:
         changed = manager_uncordon(options, host.node_name, _objection(parts, force))
     except ManagerError as error:
         raise Conflict(f"container manager {manager.name}: {error}") from error
     return NodeUncordoned(address=host.address, node=host.node_name, uncordoned=changed)
+
+
+def _manager(session: Session, parts: Services, host: Host) -> tuple[ContainerManager, dict[str, Any]]:
+    manager = manager_of(session, host)
+    if manager is None or not host.node_name:
+        raise Conflict(f"host {host.address} is no node of a container manager")
+    return manager, revealed_options(session, parts.secrets, manager)
 
 
 def _objection(parts: Services, force: bool) -> Callable[[str, str], str]:
