@@ -1,4 +1,4 @@
-"""flanneld, built from its own source: Debian has no package of it."""
+"""flanneld and flannel's network plugin, built from their own source: Debian has no package of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 from lab.image import CACHE
 
 MODULE = "github.com/flannel-io/flannel@v0.28.10"
+PLUGIN = "github.com/containernetworking/plugins/plugins/meta/flannel@v0.9.1"
+"""The last version that has it here; it reads what flanneld writes, which has not changed since."""
 CLOUD_BACKEND = "tencentvpc"
 """Its module is not to be had everywhere, and a test needs no cloud."""
 
@@ -40,4 +42,19 @@ def flanneld() -> Path:
         environment = {**os.environ, "GOFLAGS": "-mod=mod"}
         subprocess.run(["go", "build", "-o", "../flanneld", "."], cwd=source, env=environment, check=True)
         Path(folder, "flanneld").rename(program)
+    return program
+
+
+def flannel_plugin() -> Path:
+    """Return the network plugin `flannel`, building it first when it was never built here."""
+    package, _, version = PLUGIN.partition("@")
+    program = CACHE / f"flannel-plugin-{version}"
+    if not program.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            Path(folder, "go.mod").write_text("module plugin\n\ngo 1.21\n")
+            environment = {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+            for command in (["go", "get", PLUGIN], ["go", "build", "-o", "flannel", package]):
+                subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+            Path(folder, "flannel").rename(program)
     return program

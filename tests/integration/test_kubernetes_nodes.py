@@ -30,17 +30,20 @@ PEM = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 CORDONED = "commissaire.fleet/cordoned"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 FLOW_CONTROL = "/apis/flowcontrol.apiserver.k8s.io/v1"
+EARLIER = programs.EARLIER_KUBELET.version.removeprefix("v")
 RESTARTER = ROLES["restart"]
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 
 
 @pytest.fixture(scope="module")
 def plane(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A cluster of five machines, which the first use makes its nodes."""
+    """A cluster of five machines, which the first use makes its nodes; the last one has an earlier kubelet."""
     if why := programs.obstacle():
         pytest.skip(why)
     with cluster(tmp_path_factory.mktemp("cluster"), hosts=5) as made:
-        outcome = run_playbook(made.lab, "bootstrap", **node_variables(made, "bootstrap"))
+        version = f"{{{{ '{EARLIER}' if inventory_hostname == 'h5' else '' }}}}"
+        variables = node_variables(made, "bootstrap", kubernetes_node_version=version)
+        outcome = run_playbook(made.lab, "bootstrap", **variables)
         assert outcome.returncode == 0, outcome.output
         for host in made.lab.hosts:
             load_image(made, host)
@@ -101,7 +104,7 @@ def test_a_bare_machine_becomes_a_ready_node_and_a_second_run_changes_nothing(pl
         node = node_of(plane, host)
         info = node["status"]["nodeInfo"]
         assert ready(node)
-        assert info["kubeletVersion"] == programs.version()
+        assert info["kubeletVersion"] == (f"v{EARLIER}" if host.name == "h5" else programs.version())
         assert info["bootID"] == host.boot_id()
         assert info["containerRuntimeVersion"].startswith("containerd://")
     again = run(plane, "bootstrap", "--limit", "h1")
@@ -387,21 +390,32 @@ def test_a_pod_gets_no_more_time_to_end_than_it_is_told(plane: ControlPlane, stu
     assert outcome.last(node)["data"]["evicted"] == [f"default/{stubborn['metadata']['name']}"]
 
 
-def test_a_kubelet_is_upgraded_on_a_drained_node_and_never_beyond_its_server(plane: ControlPlane) -> None:
-    """The newest of its minor version is the one that is there: what is shown is the way, not the change."""
-    outcome = run(plane, "kubelet_upgrade", "--limit", "h1")
-    assert outcome.returncode == 0, outcome.output
+def test_a_kubelet_is_upgraded_to_the_next_minor_version_on_a_drained_node(
+    plane: ControlPlane, web: dict[str, Any]
+) -> None:
     number = programs.version().removeprefix("v")
-    data = outcome.last("h1")["data"]
-    assert (data["kubelet_before"], data["kubelet_after"], data["node"]) == (number, number, "h1")
-    phases = dict.fromkeys(checkpoint["phase"] for checkpoint in outcome.checkpoints("h1"))
-    assert list(phases) == ["checking", "draining", "upgrading", "verifying", "done"]
-    assert not cordoned(plane, "h1")
-    refused = run(plane, "kubelet_upgrade", "--limit", "h1", kubernetes_version="1.99")
-    assert (
-        f"the kubelet is {number} and can't become 1.99: its API server is v{number}; upgrade the control plane"
-        in (refused.last("h1")["message"])
-    )
+    for before in (EARLIER, number):
+        outcome = run(plane, "kubelet_upgrade", "--limit", "h5")
+        assert outcome.returncode == 0, outcome.output
+        data = outcome.last("h5")["data"]
+        assert (data["kubelet_before"], data["kubelet_after"], data["node"]) == (before, number, "h5")
+        phases = dict.fromkeys(checkpoint["phase"] for checkpoint in outcome.checkpoints("h5"))
+        assert list(phases) == ["checking", "draining", "upgrading", "verifying", "done"]
+        assert node_of(plane, plane.lab.host("h5"))["status"]["nodeInfo"]["kubeletVersion"] == programs.version()
+        assert not cordoned(plane, "h5")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ("1.99", "its API server is {version}; upgrade the control plane first"),
+        (EARLIER.rpartition(".")[0], "kubelets are not downgraded"),
+    ],
+)
+def test_a_kubelet_never_goes_beyond_its_server_nor_back(plane: ControlPlane, wanted: str, why: str) -> None:
+    outcome = run(plane, "kubelet_upgrade", "--limit", "h1", kubernetes_version=wanted)
+    told = f"the kubelet is {programs.version().removeprefix('v')} and can't become {wanted}: "
+    assert told + why.format(version=programs.version()) in outcome.last("h1")["message"], outcome.output
     assert not cordoned(plane, "h1"), "nothing was changed on it, so it goes on serving"
 
 

@@ -2,12 +2,13 @@
 
 import sys
 
-from .programs import BuildError, obstacle, programs
+from .programs import EARLIER_KUBELET, BuildError, obstacle, programs
 
 if why := obstacle():
     print(f"kubernetes: {why}; the tests with a real Kubernetes are skipped", file=sys.stderr)
     sys.exit(0)
 try:
     print(programs())
+    print(EARLIER_KUBELET.made())
 except BuildError as error:
     sys.exit(f"kubernetes: {error}")

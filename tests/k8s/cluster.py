@@ -20,10 +20,10 @@ from lab import Lab, LabHost
 
 from . import packages
 from .container_image import NAME as IMAGE
-from .control_plane import ControlPlane
+from .control_plane import PODS, ControlPlane
 
 PACKAGES_PORT = 8085
-NETWORK = {"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}}
+NETWORK = {"Network": PODS, "Backend": {"Type": "host-gw"}}
 
 
 @contextmanager
@@ -104,10 +104,10 @@ def _repository(folder: Path) -> Path:
 
     repository = folder / "repository"
     repository.mkdir()
-    found = [*packages.runtime(), packages.kubelet(repository)]
-    for package in found[:-1]:
+    for package in packages.runtime():
         shutil.copy(package, repository)
-    (repository / "Packages").write_text("\n".join(entry(package) for package in found))
+    packages.kubelets(repository)
+    (repository / "Packages").write_text("\n".join(entry(package) for package in sorted(repository.glob("*.deb"))))
     return repository
 
 

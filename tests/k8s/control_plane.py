@@ -32,6 +32,7 @@ RBAC = Path(__file__).parents[2] / "extensions/kubernetes/rbac.yml"
 RBAC_API = "/apis/rbac.authorization.k8s.io/v1"
 PORT = 6443
 SERVICES = "10.96.0.0/16"
+PODS = "10.244.0.0/16"
 AUDITED = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -238,6 +239,8 @@ class ControlPlane:
             f"--cluster-signing-cert-file={self.authority.path}",
             f"--cluster-signing-key-file={self.authority.key}",
             "--use-service-account-credentials",
+            "--allocate-node-cidrs",
+            f"--cluster-cidr={PODS}",
             "--controllers=*,bootstrapsigner,tokencleaner",
         )
         scheduler = self._kubeconfig_of("kube-scheduler")

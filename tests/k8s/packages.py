@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.image import image
 
 from . import container_image
-from .programs import CACHE, programs, version
+from .programs import CACHE, EARLIER_KUBELET, NEWEST, Build, programs
 
 RUNTIME = ("containerd", "containernetworking-plugins", "iptables", "openssl")
 UNIT = """[Unit]
@@ -56,17 +56,17 @@ def runtime() -> list[Path]:
     return sorted(folder.glob("*.deb"))
 
 
-def kubelet(folder: Path) -> Path:
-    """Build the package of the kubelet, as the Kubernetes project has it: the program, and its unit."""
-    return kubelet_of(folder, programs() / "kubelet", version().removeprefix("v"))
+def kubelets(folder: Path) -> list[Path]:
+    """Build the packages of both kubelets, as the Kubernetes project has them: the program, and its unit."""
+    return [_kubelet(folder, build) for build in (NEWEST, EARLIER_KUBELET)]
 
 
-def kubelet_of(folder: Path, program: Path, number: str) -> Path:
-    """Build the package of a kubelet of that version."""
+def _kubelet(folder: Path, build: Build) -> Path:
+    number = build.version.removeprefix("v")
     tree = folder / f"kubelet-{number}"
     for name in ("DEBIAN", "usr/bin", "lib/systemd/system"):
         (tree / name).mkdir(parents=True)
-    shutil.copy(program, tree / "usr/bin/kubelet")
+    shutil.copy(build.made() / "kubelet", tree / "usr/bin/kubelet")
     (tree / "lib/systemd/system/kubelet.service").write_text(UNIT)
     (tree / "DEBIAN/control").write_text(
         f"Package: kubelet\nVersion: {number}-1.1\nArchitecture: amd64\nMaintainer: Test <test@example.org>\n"

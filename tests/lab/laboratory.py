@@ -22,6 +22,8 @@ from .lock import locked
 
 BASE = Path("/run/commissaire-lab")
 NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_INSTANCES = 1024
 PROGRAMS = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
@@ -32,6 +34,12 @@ PROGRAMS = {
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _allow_inotify() -> None:
+    """Let root watch files as often as it takes: a node of Kubernetes needs 18 inotify instances, and all have 128."""
+    if int(INOTIFY.read_text()) < INOTIFY_INSTANCES:
+        INOTIFY.write_text(str(INOTIFY_INSTANCES))
 
 
 def obstacle() -> str | None:
@@ -81,6 +89,7 @@ class Lab:
         if not NAME.fullmatch(name):
             raise LabError(f"{name!r} can't be a lab's name: 1 to 8 lower-case letters and digits, a letter first")
         sweep()
+        _allow_inotify()
         base_image = image(*packages)
         lab = cls(name, containers=containers)
         with locked(BASE, create=True):
