@@ -86,29 +86,41 @@ def test_hosts_of_a_managed_cluster_become_nodes_and_are_active_then(
         assert shown == {**told, "cordoned_by": None}
 
 
-def test_the_nodes_are_listed_page_by_page_with_who_cordoned_them(
-    plane: ControlPlane, controller: Controller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_nodes_are_listed_page_by_page(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     options = _manager(plane, plane.token("commissaire-status"))["options"]
     monkeypatch.setattr(kubernetes, "_PAGE", 1)
     nodes = plane.lab.inside(kubernetes.list_nodes, options)
     assert [(node.name, node.ready, node.cordoned) for node in nodes] == [("h1", True, False), ("h2", True, False)]
     assert [host.address in node.addresses for host, node in zip(plane.lab.hosts, nodes, strict=True)] == [True, True]
 
+
+def test_a_cordon_of_ours_is_shown_and_taken_back_and_one_of_somebody_else_is_not(
+    plane: ControlPlane, controller: Controller
+) -> None:
     cordon = {"operation_id": "7-night", "owner": "ann", "token": 3}
     annotated = {
         "metadata": {"annotations": {kubernetes.CORDONED: json.dumps(cordon)}},
         "spec": {"unschedulable": True},
     }
-    path = f"/api/v1/hosts/{plane.lab.hosts[0].address}/node"
+    host = f"/api/v1/hosts/{plane.lab.hosts[0].address}"
     try:
         plane.ask("PATCH", f"/api/v1/nodes/h1?fieldManager={kubernetes.MANAGER}", annotated, headers=MERGE)
-        shown = controller.ask("GET", path).json()
+        shown = controller.ask("GET", f"{host}/node").json()
         assert (shown["unschedulable"], shown["cordoned_by"]) == (True, {"operation_id": "7-night", "owner": "ann"})
+        refused = controller.commctl("host", "uncordon", plane.lab.hosts[0].address)
+        assert refused.returncode == 2
+        assert "it is cordoned for ann, and nobody here knows that this has ended; force it if it has" in refused.stderr
+        forced = controller.commctl("host", "uncordon", "--force", plane.lab.hosts[0].address)
+        assert forced.returncode == 0, forced.stderr
+        assert not controller.ask("GET", f"{host}/node").json()["unschedulable"]
+
+        plane.ask("PATCH", f"/api/v1/nodes/h1?fieldManager={kubernetes.MANAGER}", annotated, headers=MERGE)
         for unschedulable in (None, True):
             plane.ask("PATCH", "/api/v1/nodes/h1", {"spec": {"unschedulable": unschedulable}}, headers=MERGE)
-        shown = controller.ask("GET", path).json()
+        shown = controller.ask("GET", f"{host}/node").json()
         assert (shown["unschedulable"], shown["cordoned_by"]) == (True, None), "somebody else cordoned it since"
+        theirs = controller.ask("POST", f"{host}/uncordon?force=true")
+        assert (theirs.status_code, "cordoned by somebody else" in theirs.text) == (409, True)
     finally:
         nothing = {"metadata": {"annotations": {kubernetes.CORDONED: None}}, "spec": {"unschedulable": None}}
         plane.ask("PATCH", "/api/v1/nodes/h1", nothing, headers=MERGE)
