@@ -95,6 +95,7 @@ class KubernetesClient:
         client.user_agent = "commissaire.fleet"
         self.server = str(client.configuration.host)
         self._client = client
+        self._allowed: set[str] = set()
         self._core = CoreV1Api(client)
         self._certificates = CertificatesV1Api(client)
         self._version = VersionApi(client)
@@ -188,8 +189,13 @@ class KubernetesClient:
 
         try:
             answer = method(*args, **kwargs, _preload_content=False, _request_timeout=TIMEOUT_SECONDS)
+            self._allowed.add(method.__name__)
             return json.loads(answer.data)
         except ApiException as error:
+            if error.status in (404, 409, 422, 429):
+                self._allowed.add(method.__name__)
+            if error.status == 403 and method.__name__ in self._allowed:  # it has just started, and knows no rules yet
+                raise UnavailableError(f"{self.server}: {what}: not allowed any more: {error.reason}") from error
             if not error.status:  # TLS: nothing was answered
                 kind = KubernetesError if "CERTIFICATE_VERIFY_FAILED" in str(error.reason) else UnavailableError
                 raise kind(f"{self.server}: {what}: {error.reason}") from error

@@ -78,7 +78,7 @@ class ControlPlane:
             process.wait()
         self._client.close()
 
-    def start_api_server(self) -> None:
+    def start_api_server(self, *options: str) -> None:
         """Start the API server, and wait until it is ready."""
         hosts = ("127.0.0.1", self.lab.gateway, "10.96.0.1", "kubernetes", "kubernetes.default.svc")
         serving = self.authority.sign("kube-apiserver", hosts=hosts)
@@ -107,6 +107,7 @@ class ControlPlane:
             f"--service-cluster-ip-range={SERVICES}",
             f"--tls-cert-file={serving.certificate}",
             f"--tls-private-key-file={serving.key}",
+            *options,
         )
         self.until(self._is_ready, 60, "the API server to be ready")
 
@@ -182,6 +183,12 @@ class ControlPlane:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         found: dict[str, Any] = answer.json()
         return found
+
+    def ask_as(self, headers: dict[str, str], path: str) -> None:
+        """Send a GET as somebody else, and wait for a good answer, whatever it takes."""
+        context = ssl.create_default_context(cafile=self.authority.path)
+        with httpx.Client(base_url=self.url, verify=context, trust_env=False, timeout=60) as client:
+            self.until(lambda: self.lab.inside(client.get, path, headers=headers).is_success, 60, path)
 
     def node(self, name: str) -> dict[str, Any] | None:
         """Return a Node; None when there is none."""

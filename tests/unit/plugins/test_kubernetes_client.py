@@ -1,8 +1,10 @@
 """What the API server's answers mean, and how a kubeconfig is read."""
 
 import base64
+import contextlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import kubernetes_client
@@ -19,6 +21,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.kubernetes_clien
     read_table,
     refusal,
 )
+from kubernetes.client.exceptions import ApiException
 
 BUDGET = {
     "message": "Cannot evict pod as it would violate the pod's disruption budget.",
@@ -54,6 +57,36 @@ def test_a_busy_server_says_when_to_ask_again():
     assert refusal("evict", 429, b"", {"Retry-After": "7"}).retry_after == 7
     assert refusal("evict", 429, b"", {"Retry-After": "soon"}).retry_after == 0
     assert refusal("evict", 503, b"", None).retry_after == 0
+
+
+def test_what_was_allowed_before_is_asked_for_again_when_a_server_that_has_just_started_knows_no_rules_yet(tmp_path):
+    content = {
+        "apiVersion": "v1",
+        "clusters": [{"name": "lab", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "users": [{"name": "lab", "user": {"token": "t"}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+        "current-context": "lab",
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(content))
+    client = KubernetesClient(str(tmp_path / "kubeconfig"))
+    answers = []
+
+    def list_pods(**_):
+        answer = answers.pop(0)
+        if isinstance(answer, int):
+            raise ApiException(status=answer, reason="Forbidden")
+        return SimpleNamespace(data=json.dumps(answer))
+
+    answers[:] = [403]
+    with pytest.raises(KubernetesError, match="not allowed") as refused:
+        client._ask("list pods", list_pods)
+    assert type(refused.value) is KubernetesError
+    for before in ({"items": []}, 404):
+        answers[:] = [before, 403]
+        with contextlib.suppress(MissingError):
+            client._ask("list pods", list_pods)
+        with pytest.raises(UnavailableError, match="not allowed any more"):
+            client._ask("list pods", list_pods)
 
 
 def test_the_table_of_nodes_is_read_by_its_columns():
