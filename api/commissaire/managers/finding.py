@@ -12,7 +12,7 @@ Right = tuple[str, str, str, str]
 """(verb, API group, resource with its subresource, name): as a SelfSubjectAccessReview asks for one."""
 
 FUNCTIONS: dict[str, tuple[Right, ...]] = {
-    "status": (("get", "", "nodes", ""), ("list", "", "pods", "")),
+    "status": (("get", "", "nodes", ""), ("list", "", "nodes", ""), ("list", "", "pods", "")),
     "rolling": (
         ("get", "", "nodes", ""),
         ("list", "", "nodes", ""),
