@@ -65,7 +65,9 @@ exec /usr/sbin/runc "$@"
 def options(host: LabHost) -> list[str]:
     """Return the options of systemd-nspawn for it."""
     binds = [f"--bind={host.directory / 'disk' / name}:/var/lib/{name}" for name in DATA]
-    return ["--capability=all", "--system-call-filter=add_key keyctl bpf perf_event_open", "--bind=/dev/kmsg", *binds]
+    devices = [f"--bind={path}" for path in ("/dev/kmsg", "/dev/net/tun")]
+    calls = "--system-call-filter=add_key keyctl bpf perf_event_open"
+    return ["--capability=all", calls, *devices, *binds]
 
 
 def prepare(host: LabHost) -> None:

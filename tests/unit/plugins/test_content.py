@@ -41,10 +41,12 @@ def test_plugins_document_themselves_with_examples_and_returns(kind):
         assert documented[name]["return"] or kind == "inventory"
 
 
-def test_every_action_is_documented():
-    assert {path.stem for path in (ROOT / "plugins/action").glob("*.py")} == {
-        path.stem for path in (ROOT / "plugins/modules").glob("*.py")
-    }
+def test_every_action_is_documented_and_every_other_module_is_a_program():
+    actions = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
+    modules = {path.stem: path.read_text() for path in (ROOT / "plugins/modules").glob("*.py")}
+    assert actions <= modules.keys()
+    for name, text in modules.items():
+        assert ("\ndef main() -> None:\n" in text) == (name not in actions), name
 
 
 def test_every_role_says_what_it_takes_and_every_default_is_said():

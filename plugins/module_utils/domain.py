@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A libvirt domain as it is: what is defined, what runs, and what the running one lacks of its definition."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import HypervisorError, found
+from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import (
+    COLD,
+    Disk,
+    VirtualMachine,
+    read_machine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INACTIVE = 2  # VIR_DOMAIN_XML_INACTIVE
+STATES = ("no state", "running", "idle", "paused", "in shutdown", "shut off", "crashed", "pmsuspended")
+"""As virsh prints them, by virDomainState."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A machine of a hypervisor. `needs_power_cycle` names what of its definition the running one does not have."""
+
+    name: str
+    uuid: str
+    state: str
+    autostart: bool
+    defined: VirtualMachine
+    needs_power_cycle: list[str] = field(default_factory=list)
+    volumes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By path the pool and the name, of disks that are defined by their path."""
+
+    @property
+    def disks(self) -> tuple[Disk, ...]:
+        """Its disks, by pool and volume wherever they are in one."""
+        return tuple(self._in_pool(disk) for disk in self.defined.disks)
+
+    def as_defined(self, disk: Disk) -> Disk:
+        """Return a disk as the definition has it, which may be by its path."""
+        return next((one for one in self.defined.disks if self._in_pool(one) == disk), disk)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is powered on."""
+        return self.state not in ("shut off", "crashed", "no state")
+
+    @classmethod
+    def planned(
+        cls,
+        name: str,
+        before: Domain | None,
+        defined: VirtualMachine | None,
+        runs: bool,
+        autostart: bool | None,
+        cold: list[str],
+    ) -> Domain:
+        """Return what `before` would be with another definition, power state or autostart."""
+        state = "running" if runs else "shut off"
+        if before is None:
+            return cls(name, "", state, bool(autostart), defined or VirtualMachine(0), cold)
+        starts = before.autostart if autostart is None else autostart
+        return replace(before, defined=defined or before.defined, state=state, autostart=starts, needs_power_cycle=cold)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what there is to tell of it."""
+        own = {"name": self.name, "uuid": self.uuid, "state": self.state, "autostart": self.autostart}
+        told = replace(self.defined, disks=self.disks).facts()
+        return {**own, **told, "needs_power_cycle": self.needs_power_cycle}
+
+    def _in_pool(self, disk: Disk) -> Disk:
+        if disk.pool or disk.volume not in self.volumes:
+            return disk
+        pool, name = self.volumes[disk.volume]
+        return replace(disk, pool=pool, volume=name)
+
+
+def observe(connection: Any, domain: Any) -> Domain | None:
+    """Read a domain of libvirt's; None when there is none."""
+    if domain is None:
+        return None
+    state = STATES[domain.state()[0]]
+    defined = read_machine(domain.XMLDesc(INACTIVE))
+    pending: list[str] = []
+    if domain.isActive() and domain.isPersistent():
+        live = read_machine(domain.XMLDesc(0))
+        pending = [name for name in COLD if getattr(live, name) != getattr(defined, name)]
+    autostart = bool(domain.autostart()) if domain.isPersistent() else False
+    volumes = _volumes(connection, defined.disks)
+    return Domain(domain.name(), domain.UUIDString(), state, autostart, defined, pending, volumes)
+
+
+def virt_type_of(connection: Any, wanted: str) -> str:
+    """Return what a machine is run by: what is wanted, or KVM where the hypervisor says that it has it."""
+    if wanted != "auto":
+        return wanted
+    root = ET.fromstring(connection.getCapabilities())  # noqa: S314  libvirt's own
+    kinds = {domain.get("type") for domain in root.findall("guest/arch/domain")}
+    return "kvm" if "kvm" in kinds else "qemu"
+
+
+def check_not_shared(connection: Any, name: str, disks: Iterable[Disk]) -> None:
+    """See that no other machine than `name` has these disks. Raise HypervisorError when one has."""
+    wanted = {(disk.pool, disk.volume) for disk in disks if disk.device == "disk"}
+    shared = []
+    for domain in connection.listAllDomains():
+        other = observe(connection, domain)
+        if other and other.name != name:
+            shared += [f"{disk.volume} ({other.name})" for disk in other.disks if (disk.pool, disk.volume) in wanted]
+    if shared:
+        raise HypervisorError(
+            f"machine {name} is not removed with its disks: other machines have some, too: {', '.join(sorted(shared))}"
+        )
+
+
+def remove_volumes(connection: Any, disks: Iterable[Disk]) -> None:
+    """Remove the volumes of disks, wherever there are some."""
+    for disk in disks:
+        pool = found(connection.storagePoolLookupByName, disk.pool) if disk.pool and disk.device == "disk" else None
+        volume = found(pool.storageVolLookupByName, disk.volume) if pool is not None else None
+        if volume is not None:
+            volume.delete()
+
+
+def _volumes(connection: Any, disks: Iterable[Disk]) -> dict[str, tuple[str, str]]:
+    """Return which volumes of which pools the disks are that are told by their path."""
+    by_path = {}
+    for disk in disks:
+        volume = found(connection.storageVolLookupByPath, disk.volume) if not disk.pool and disk.volume else None
+        if volume is not None:
+            by_path[disk.volume] = (volume.storagePoolLookupByVolume().name(), volume.name())
+    return by_path

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A connection to a hypervisor's libvirt, with errors that name the thing and libvirt's own words."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.basic import missing_required_lib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible.module_utils.basic import AnsibleModule
+
+IMPORT_ERROR = None
+try:
+    import libvirt
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+ARGUMENTS: dict[str, Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
+
+
+class HypervisorError(Exception):
+    """libvirt does not do what it is asked; the message says what and why."""
+
+
+@contextlib.contextmanager
+def connected(module: AnsibleModule, *, read_only: bool = False) -> Iterator[Any]:
+    """Give a libvirt connection to the parameter `uri`; whatever goes wrong with it ends the module, and says what."""
+    if IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("libvirt-python"), exception=IMPORT_ERROR)
+    libvirt.registerErrorHandler(lambda *_: None, None)  # it would print each error
+    uri = module.params["uri"]
+    try:
+        connection = (libvirt.openReadOnly if read_only else libvirt.open)(uri)
+    except libvirt.libvirtError as error:
+        module.fail_json(msg=f"hypervisor {uri} can't be reached: {error}")
+    try:
+        yield connection
+    except libvirt.libvirtError as error:
+        module.fail_json(msg=f"hypervisor {uri}: {error}")
+    except HypervisorError as error:
+        module.fail_json(msg=f"hypervisor {uri}: {error}")
+    finally:
+        with contextlib.suppress(libvirt.libvirtError):
+            connection.close()
+
+
+def found(lookup: Any, *arguments: Any) -> Any:
+    """Return what one of libvirt's lookups finds; None when there is no such thing."""
+    missing = (
+        libvirt.VIR_ERR_NO_NETWORK,
+        libvirt.VIR_ERR_NO_DOMAIN,
+        libvirt.VIR_ERR_NO_STORAGE_POOL,
+        libvirt.VIR_ERR_NO_STORAGE_VOL,
+    )
+    try:
+        return lookup(*arguments)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in missing:
+            return None
+        raise
+
+
+def active_pool(connection: Any, name: str) -> Any:
+    """Return a storage pool of libvirt's. Raise HypervisorError when it can't be used."""
+    pool = found(connection.storagePoolLookupByName, name)
+    if pool is None or not pool.isActive():
+        raise HypervisorError(f"storage pool {name} is {'not active' if pool else 'not there'}; start it first")
+    return pool
