@@ -55,6 +55,7 @@ def found(lookup: Any, *arguments: Any) -> Any:
     missing = (
         libvirt.VIR_ERR_NO_NETWORK,
         libvirt.VIR_ERR_NO_DOMAIN,
+        libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
         libvirt.VIR_ERR_NO_STORAGE_POOL,
         libvirt.VIR_ERR_NO_STORAGE_VOL,
     )

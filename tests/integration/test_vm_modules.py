@@ -237,3 +237,56 @@ def test_a_machine_that_somebody_else_defined_by_paths_is_known_and_keeps_what_t
     assert "i6300esb" in after
     assert "vda" in after
     assert "sda" in after
+
+
+def test_a_state_is_kept_gone_back_to_and_forgotten(machine: Hypervisor) -> None:
+    machine.run("vm", **{**MACHINE, "memory_mb": 64}, state="running")
+    kept = {"vm": MACHINE["name"], "name": "before", "description": "of <the> upgrade"}
+    made = machine.run("vm_snapshot", **kept)
+    assert (made["changed"], made["snapshot"]["state"], made["snapshot"]["current"]) == (True, "running", True)
+    machine.unchanged("vm_snapshot", **kept)
+    (shown,) = machine.run("vm_snapshot_info", vm=MACHINE["name"])["snapshots"]
+    assert shown == made["snapshot"]
+    assert shown["description"] == kept["description"]
+
+    machine.run("vm", name=MACHINE["name"], state="stopped", force=True, stop_timeout_seconds=0)
+    assert machine.run("vm_snapshot", "--check", **kept, state="reverted")["changed"] is True
+    assert machine.run("vm_info", name=MACHINE["name"])["vms"][0]["state"] == "shut off"
+    assert machine.run("vm_snapshot", **kept, state="reverted")["changed"] is True
+    assert machine.run("vm_info", name=MACHINE["name"])["vms"][0]["state"] == "running"
+    assert machine.changes("vm_snapshot", vm=MACHINE["name"], name="before", state="absent")["snapshot"] is None
+    gone = machine.fails("vm_snapshot", vm=MACHINE["name"], name="before", state="reverted")
+    assert f"machine {MACHINE['name']} has no snapshot before to go back to" in gone
+    assert "there is no machine nothing" in machine.fails("vm_snapshot", vm="nothing", name="before")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_machine_is_copied_with_its_disks(machine: Hypervisor, linked: bool) -> None:
+    machine.run("vm", **MACHINE, state="running")
+    wanted = {"name": "copy", "source": MACHINE["name"], "linked": linked}
+    assert f"machine {MACHINE['name']} runs, and its disks change meanwhile" in machine.fails("vm_clone", **wanted)
+    original = machine.run("vm", name=MACHINE["name"], state="stopped", force=True, stop_timeout_seconds=0)["vm"]
+    path = f"{hypervisor.POOL}/{DISKS[0]['volume']}"
+    machine.host.run(["qemu-io", "-c", "write -P 7 1M 1M", path], capture_output=True)
+
+    copy = machine.changes("vm_clone", **wanted)["vm"]
+    assert [disk["volume"] for disk in copy["disks"]] == ["copy-sda", "copy-sdb"]
+    assert (copy["memory_mb"], copy["owner"], copy["state"]) == (64, "ann", "shut off")
+    assert copy["uuid"] != original["uuid"]
+    assert copy["networks"][0]["mac"] != original["networks"][0]["mac"]
+    disk = f"{hypervisor.POOL}/copy-sda"
+    read = machine.host.run(["qemu-io", "-r", "-c", "read -P 7 1M 1M", disk], capture_output=True, text=True)
+    assert "verification failed" not in read.stdout
+    told = machine.host.run(["qemu-img", "info", disk], capture_output=True, text=True).stdout
+    assert ("backing file:" in told) == linked
+    machine.run("vm", name="copy", state="absent", remove_disks=True)
+    assert "copy-sda" not in machine.virsh("vol-list", "default")
+
+
+def test_a_copy_that_did_not_come_to_its_end_leaves_nothing(machine: Hypervisor) -> None:
+    machine.run("vm", **MACHINE)
+    machine.run("vm_volume", name="copy-sdb", size_gb=1)
+    assert "copy-sdb" in machine.fails("vm_clone", name="copy", source=MACHINE["name"])
+    assert "copy-sda" not in machine.virsh("vol-list", "default")
+    assert machine.run("vm_info", name="copy")["vms"] == []
+    machine.run("vm_volume", name="copy-sdb", state="absent")
