@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 import time
@@ -49,6 +50,7 @@ def serving(settings: Settings, port: int = 0, certificate: Pair | None = None) 
             server.should_exit = True
             services.announce_stop()
             thread.join(PATIENCE_SECONDS)
+            gc.collect()  # what was left open is told of here, not in whichever test comes later
 
 
 def serve(server: uvicorn.Server, listener: socket.socket | None = None) -> None:
@@ -61,5 +63,6 @@ async def _serve(server: uvicorn.Server, sockets: list[socket.socket] | None) ->
     accepting = asyncio.all_tasks() - {asyncio.current_task()}
     if accepting:
         await asyncio.wait(accepting, timeout=1)
-    for connection in server.server_state.connections:
+    for connection in list(server.server_state.connections):
         connection.transport.abort()
+    await asyncio.sleep(0.05)  # they are closed some turns of the loop later

@@ -54,6 +54,7 @@ class Listener:
         self.task.cancel()
         with suppress(asyncio.CancelledError):
             await self.task
+        await asyncio.sleep(0.05)  # a connection is closed some turns of the loop after its session
 
     async def until(self, what: str, **wanted: Any) -> dict[str, Any]:
         """Return the next event of that sort, whose parts have the values wanted."""
