@@ -17,7 +17,7 @@ from commissaire.managers.error import ManagerError
 from commissaire.managers.kubernetes import SeenNode, list_nodes
 from commissaire.metrics import Metrics
 from commissaire.records import Cluster, ContainerManager
-from commissaire.secrets.errors import StoreUnavailable
+from commissaire.secrets.errors import SecretError
 from commissaire.secrets.store import SecretStore
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ class NodeWatcher(Background):
             managers = self._managers(session)
         begun = now()
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = dict(zip(managers, threads.map(_list, managers.values()), strict=True))
+            found = dict(zip(managers, threads.map(self._list, managers.values()), strict=True))
         for name, nodes in found.items():
             if self._stopping:
                 return
@@ -73,7 +73,7 @@ class NodeWatcher(Background):
     def _options(self, session: Session, manager: ContainerManager) -> dict[str, Any] | str:
         try:
             return revealed_options(session, self._store, manager)
-        except StoreUnavailable as error:
+        except SecretError as error:
             return str(error)
 
     def _tell_error(self, name: str, error: str) -> None:
@@ -81,11 +81,12 @@ class NodeWatcher(Background):
             log.warning("container_manager_failed", container_manager=name, error=error)
         self._errors[name] = error
 
-
-def _list(options: dict[str, Any] | str) -> list[SeenNode] | str:
-    if isinstance(options, str):
-        return options
-    try:
-        return list_nodes(options)
-    except ManagerError as error:
-        return str(error)
+    def _list(self, options: dict[str, Any] | str) -> list[SeenNode] | str:
+        if isinstance(options, str):
+            return options
+        if self._stopping:
+            return "not asked: the server stops"
+        try:
+            return list_nodes(options)
+        except ManagerError as error:
+            return str(error)

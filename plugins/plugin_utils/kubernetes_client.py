@@ -192,7 +192,7 @@ class KubernetesClient:
             self._allowed.add(method.__name__)
             return json.loads(answer.data)
         except ApiException as error:
-            if error.status in (404, 409, 422, 429):
+            if error.status in (404, 409, 422):
                 self._allowed.add(method.__name__)
             if error.status == 403 and method.__name__ in self._allowed:  # it has just started, and knows no rules yet
                 raise UnavailableError(f"{self.server}: {what}: not allowed any more: {error.reason}") from error

@@ -86,6 +86,33 @@ def test_a_host_that_joins_is_bootstrapped_as_a_node_and_no_other_is(
     assert [host["address"] for host in hosts] == ["10.0.0.9"]
 
 
+def test_a_host_that_is_just_being_made_a_node_stays_where_it_is_unless_that_is_forced(web: Fleet) -> None:
+    assert web.client.put("/api/v0/cluster/web/hosts/10.0.0.9").status_code == 200
+    paths = ("/api/v0/cluster/web/hosts/10.0.0.9", "/api/v0/host/10.0.0.9")
+    for path in paths:
+        answer = web.client.delete(path)
+        assert (answer.status_code, "is just being made a node of container manager lab" in answer.text) == (409, True)
+    for path in paths:
+        assert web.client.delete(f"{path}?force=true").status_code == 200
+
+
+def test_a_host_that_is_no_node_is_neither_drained_nor_missed(web: Fleet, tmp_path: Path) -> None:
+    web.set("10.0.0.2", status="disassociated")
+    body = {"kind": "restart", "cluster": "web", "parameters": {"min_healthy": "50%"}}
+    status, operation = ask(web, body)
+    assert (status, operation["hosts"]["not_started"], operation["hosts"]["pending"]) == (201, 1, 1)
+    hosts = web.client.get(f"/api/v1/operations/{operation['id']}/hosts").json()["items"]
+    assert hosts[1]["message"].startswith("the host is no node of the cluster's container manager; bootstrap it again")
+    job = web.plan(operation["id"], tmp_path).job
+    assert job is not None
+    assert job.extra_vars["min_healthy_of"] == ["10.0.0.1"]
+    assert job.extra_vars["min_healthy_nodes"] == {"10.0.0.1": "h1"}
+    web.set("10.0.0.2", message="node: its node h2 is gone")
+    job = web.plan(operation["id"], tmp_path).job
+    assert job is not None
+    assert job.extra_vars["min_healthy_of"] == ["10.0.0.1", "10.0.0.2"], "a node that is gone is missed"
+
+
 def test_a_node_that_left_is_a_disassociated_host(web: Fleet, tmp_path: Path) -> None:
     status, operation = ask(web, LEAVE)
     assert (status, operation["hosts"]["total"]) == (201, 1), operation

@@ -136,7 +136,7 @@ def test_hosts_of_a_cluster_with_a_trivial_one_are_active(fleet: Fleet) -> None:
         fleet.host("10.0.0.1", status="disassociated")
         assert fleet.client.put("/api/v0/cluster/web/hosts/10.0.0.1").status_code == 200
         assert fleet.client.get("/api/v0/host/10.0.0.1").json()["status"] == status
-        fleet.client.delete("/api/v0/host/10.0.0.1")
+        fleet.client.delete("/api/v0/host/10.0.0.1?force=true")
 
 
 def test_a_status_tells_the_managers_type_and_why_it_can_not_be_asked(fleet: Fleet) -> None:

@@ -261,7 +261,8 @@ def _newest(ctx: typer.Context, name: str, kind: str, watch: bool, output: Forma
 
     either(watch, output)
     client = connect(ctx)
-    found = client.get(f"/api/v1/operations?cluster={segment(name)}&kind={kind}&limit=1").body["items"]
+    operations = client.get(f"/api/v1/operations?cluster={segment(name)}&kind={kind}&limit=50").body["items"]
+    found = [operation for operation in operations if not operation["dry_run"]]
     if not found:
         raise CommctlError(f"cluster {name} has had no {kind}")
     if watch:

@@ -10,6 +10,7 @@ from commissaire.clock import now
 from commissaire.fleet.container_managers import has_nodes, registers_nodes
 from commissaire.fleet.errors import Conflict, NotFound, NotReady
 from commissaire.records import (
+    BEING_BOOTSTRAPPED,
     DEFAULT_NETWORK,
     READY,
     Cluster,
@@ -176,14 +177,21 @@ def check_no_node(session: Session, host: Host) -> None:
     """See that nobody loses sight of a node of a container manager.
 
     Raises:
-        Conflict: *host* is one.
+        Conflict: *host* is one, or is just being made one.
     """
-    if host.node_name and host.cluster_id is not None:
+    if host.cluster_id is not None:
         _check_no_node(session, session.get_one(Cluster, host.cluster_id), host)
 
 
 def _check_no_node(session: Session, cluster: Cluster, host: Host) -> None:
-    if host.node_name and has_nodes(session, cluster):
+    if not has_nodes(session, cluster):
+        return
+    if host.status in BEING_BOOTSTRAPPED:
+        raise Conflict(
+            f"host {host.address} is just being made a node of container manager {cluster.container_manager}; wait for "
+            "the end of its bootstrap, or force this"
+        )
+    if host.node_name:
         raise Conflict(
             f"host {host.address} is node {host.node_name} of container manager {cluster.container_manager}; let it "
             f"leave first (commctl cluster node-leave start {cluster.name} {host.address}), or force this: then its "

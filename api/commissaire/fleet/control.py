@@ -6,6 +6,7 @@ from sqlmodel import Session
 
 from commissaire.fleet.addresses import tell_few
 from commissaire.fleet.clusters import get_cluster
+from commissaire.fleet.container_managers import has_nodes
 from commissaire.fleet.errors import Conflict
 from commissaire.fleet.operations import (
     Requester,
@@ -134,8 +135,9 @@ def request_retry(session: Session, operation: Operation, requester: Requester) 
     if len(gone) == len(left):
         raise Conflict(f"{tell_few(gone)} left cluster {cluster.name} since; there is nothing to retry")
     record_operation(session, again, requester, f"{tell_few(gone)} left the cluster since" if gone else "")
-    kind = OperationKind(again.kind)
-    add_hosts(session, again, [row_of(kind, members[row.address]) for row in left if row.address in members])
+    kind, managed = OperationKind(again.kind), has_nodes(session, cluster)
+    still_there = [members[row.address] for row in left if row.address in members]
+    add_hosts(session, again, [row_of(kind, host, managed=managed) for host in still_there])
     return again
 
 

@@ -13,6 +13,7 @@ from commissaire.fleet.operations import Requester, add_hosts, claim_cluster, re
 from commissaire.fleet.parameters import check_parameters
 from commissaire.fleet.selection import arrange_hosts, select_hosts
 from commissaire.records import (
+    BEING_BOOTSTRAPPED,
     OF_NODES,
     Cluster,
     Host,
@@ -54,7 +55,8 @@ def request_rolling(
     chosen = select_hosts(members, operation.parameters.get("hosts", []))
     hosts = arrange_hosts(chosen, operation.parameters)
     record_operation(session, operation, requester)
-    add_hosts(session, operation, [row_of(kind, host) for host in hosts])
+    managed = has_nodes(session, cluster)
+    add_hosts(session, operation, [row_of(kind, host, managed=managed) for host in hosts])
     if not hosts:
         settle(session, operation, OperationState.FINISHED, "the cluster has no hosts")
     return operation, True
@@ -73,9 +75,17 @@ def members_for(session: Session, cluster: Cluster, operation: Operation) -> Seq
     return members
 
 
-def row_of(kind: OperationKind, host: Host) -> dict[str, Any]:
-    """Return how *host* begins in an operation: to be worked on, unless it is just being bootstrapped."""
-    if host.status in (HostStatus.INVESTIGATING, HostStatus.BOOTSTRAPPING):
-        state, message = OperationHostState.NOT_STARTED, f"the host is {host.status}; {kind} it when that is done"
-        return {"address": host.address, "state": state, "message": message}
-    return {"address": host.address}
+def row_of(kind: OperationKind, host: Host, *, managed: bool) -> dict[str, Any]:
+    """Return how *host* begins in an operation: to be worked on, or not, for it is not what that takes.
+
+    In a cluster that is *managed* hosts are nodes, and nobody could drain one that is none.
+    """
+    message = ""
+    if host.status in BEING_BOOTSTRAPPED:
+        message = f"the host is {host.status}; {kind} it when that is done"
+    elif managed and host.status == HostStatus.DISASSOCIATED:
+        message = "the host is no node of the cluster's container manager; bootstrap it again, or take it out"
+    return {
+        "address": host.address,
+        **({"state": OperationHostState.NOT_STARTED, "message": message} if message else {}),
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from commissaire.fleet.container_managers import registers_nodes, revealed_options
@@ -26,6 +26,7 @@ from commissaire.records import (
     Cluster,
     ContainerManager,
     Host,
+    HostStatus,
     Operation,
     OperationHost,
     OperationHostState,
@@ -195,10 +196,13 @@ def _fleet(session: Session, operation: Operation, rows: list[OperationHost]) ->
         select(Host.address, Host.node_name)
         .join(Cluster, col(Cluster.id) == Host.cluster_id)
         .where(Cluster.name == operation.cluster)
+        .where(or_(col(Host.status) != HostStatus.DISASSOCIATED, col(Host.message) != ""))  # that has left on purpose
     )
     nodes: dict[str, str] = dict(members.all())
     return {
-        "min_healthy_of": sorted({*nodes, *(row.address for row in rows)}),
+        "min_healthy_of": sorted(
+            {*nodes, *(row.address for row in rows if row.state != OperationHostState.NOT_STARTED)}
+        ),
         "min_healthy_nodes": {address: name for address, name in nodes.items() if name},
     }
 

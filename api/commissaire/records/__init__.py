@@ -4,7 +4,7 @@ from commissaire.records.audit import AuditEntry
 from commissaire.records.cluster import Cluster, ClusterStatus
 from commissaire.records.container_manager import ContainerManager, ContainerManagerType
 from commissaire.records.event import Event, EventType
-from commissaire.records.host import READY, Host, HostStatus
+from commissaire.records.host import BEING_BOOTSTRAPPED, READY, Host, HostStatus
 from commissaire.records.idempotency_key import IdempotencyKey
 from commissaire.records.network import DEFAULT_NETWORK, Network, NetworkType
 from commissaire.records.operation import (
@@ -24,6 +24,7 @@ from commissaire.records.secret_entry import ApiKey, SecretEntry
 from commissaire.records.source import Source
 
 __all__ = [
+    "BEING_BOOTSTRAPPED",
     "DEFAULT_NETWORK",
     "OF_NODES",
     "READY",

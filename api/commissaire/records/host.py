@@ -23,6 +23,9 @@ class HostStatus(StrEnum):
     FAILED = "failed"  # it can't be used; `message` says why
 
 
+BEING_BOOTSTRAPPED = (HostStatus.INVESTIGATING, HostStatus.BOOTSTRAPPING)
+"""Statuses of hosts that are just being looked at and set up."""
+
 READY = (HostStatus.ACTIVE, HostStatus.DISASSOCIATED)
 """Statuses in which a host may join a cluster and be operated on."""
 

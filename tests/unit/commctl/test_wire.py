@@ -430,9 +430,10 @@ def test_a_parameter_has_a_name_and_a_value(commctl: Run) -> None:
 def test_the_newest_operation_on_nodes_is_shown_or_that_there_was_none(
     commctl: Run, server: ScriptedServer, kind: str
 ) -> None:
-    for found in ([{"id": 7, "state": "running"}], []):
+    dry = {"id": 8, "state": "finished", "dry_run": True}
+    for found in ([dry, {"id": 7, "state": "running", "dry_run": False}], [dry]):
         server.answer("GET", "/api/v1/operations", 200, {"items": found})
     assert "running" in commctl("cluster", kind, "status", "prod").out
-    assert server.calls == [("GET", f"/api/v1/operations?cluster=prod&kind={kind.replace('-', '_')}&limit=1")]
+    assert server.calls == [("GET", f"/api/v1/operations?cluster=prod&kind={kind.replace('-', '_')}&limit=50")]
     none = commctl("cluster", kind, "status", "prod")
     assert (none.code, none.err) == (2, f"cluster prod has had no {kind.replace('-', '_')}\n")
