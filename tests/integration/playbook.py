@@ -49,7 +49,6 @@ def run_playbook(
         inventory.write_text(json.dumps(content))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl", "ANSIBLE_TIMEOUT": "4"}
-    environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(lab.directory / "cp")  # all labs have the same addresses
     playbook = PLAYS / name if name.endswith(".yml") else f"commissaire.fleet.{name}"
     command = [ANSIBLE_PLAYBOOK, "-i", inventory, playbook, "-e", json.dumps(variables), *arguments]
     done = lab.run(command, cwd="/", env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

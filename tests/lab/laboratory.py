@@ -160,11 +160,11 @@ class Lab:
 
     def run(self, argv: Sequence[str | os.PathLike[str]], **kwargs: Any) -> subprocess.CompletedProcess[Any]:
         """Run `argv` in the lab's namespace; `kwargs` are subprocess.run's."""
-        return subprocess.run(self.command(argv), **{"check": False, **kwargs})
+        return subprocess.run(self.command(argv), **{"check": False, **kwargs, "env": self._environment(kwargs)})
 
     def popen(self, argv: Sequence[str | os.PathLike[str]], **kwargs: Any) -> "subprocess.Popen[Any]":
         """Start `argv` in the lab's namespace; `kwargs` are subprocess.Popen's. It is killed when the lab goes down."""
-        return subprocess.Popen(self.command(argv), **kwargs)
+        return subprocess.Popen(self.command(argv), **{**kwargs, "env": self._environment(kwargs)})
 
     def inside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in a thread inside the lab's namespace: `lab.inside(httpx.get, url)`."""
@@ -212,6 +212,11 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.down()
+
+    def _environment(self, given: dict[str, Any]) -> dict[str, str]:
+        """Let no Ansible talk by a connection that was kept to a machine of another lab: all have the same addresses."""
+        own = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.directory / "cp")}
+        return {**own, **(os.environ if given.get("env") is None else given["env"])}
 
     def _machines(self, names: Sequence[str]) -> list[LabHost]:
         return [
