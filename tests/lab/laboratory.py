@@ -214,7 +214,7 @@ class Lab:
         self.down()
 
     def _environment(self, given: dict[str, Any]) -> dict[str, str]:
-        """Let no Ansible talk by a connection that was kept to a machine of another lab: all have the same addresses."""
+        """Let no Ansible take a connection that was kept to a machine of another lab: all have the same addresses."""
         own = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.directory / "cp")}
         return {**own, **(os.environ if given.get("env") is None else given["env"])}
 
