@@ -17,8 +17,10 @@ def copied_disks(xml: str, name: str) -> dict[str, str]:
     return {device: f"{name}-{device}" for device, _ in _disks(root)}
 
 
-def clone_xml(xml: str, name: str, volumes: Mapping[str, tuple[str, str]]) -> str:
-    """Return the XML of a copy: another name, UUID and addresses, and `volumes` (pool and name) by the disks' names.
+def clone_xml(xml: str, name: str, volumes: Mapping[str, tuple[str, str, str]]) -> str:
+    """Return the XML of a copy: another name, UUID and addresses, and `volumes` by the disks' names.
+
+    A volume is its pool, its name and its format.
 
     What libvirt makes anew for each machine is left out, such as its NVRAM and its sockets. CDs stay what they are.
     """
@@ -28,11 +30,13 @@ def clone_xml(xml: str, name: str, volumes: Mapping[str, tuple[str, str]]) -> st
     for child in root.findall("uuid"):
         root.remove(child)
     for disk, element in _disks(root):
-        pool, volume = volumes[disk]
+        pool, volume, kind = volumes[disk]
         element.set("type", "volume")
         for source in element.findall("source"):
             element.remove(source)
         ET.SubElement(element, "source", pool=pool, volume=volume)
+        for driver in element.findall("driver"):
+            driver.set("type", kind)
         for store in element.findall("backingStore"):
             element.remove(store)
     for parent, child in (

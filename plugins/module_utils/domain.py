@@ -12,9 +12,11 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor impor
 from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import (
     COLD,
     Disk,
+    Interface,
     VirtualMachine,
     read_machine,
 )
+from ansible_collections.commissaire.fleet.plugins.module_utils.volume import read_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +38,15 @@ class Domain:
     needs_power_cycle: list[str] = field(default_factory=list)
     volumes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By path the pool and the name, of disks that are defined by their path."""
+    live: VirtualMachine | None = None
+    """What runs, where that is something else than what is defined."""
+
+    @property
+    def plugged_as_defined(self) -> bool:
+        """Whether a running machine has all devices of its definition, and no others."""
+        if self.live is None:
+            return True
+        return set(devices(self.live)) == set(devices(self.defined))
 
     @property
     def disks(self) -> tuple[Disk, ...]:
@@ -88,12 +99,20 @@ def observe(connection: Any, domain: Any) -> Domain | None:
     state = STATES[domain.state()[0]]
     defined = read_machine(domain.XMLDesc(INACTIVE))
     pending: list[str] = []
+    live = None
     if domain.isActive() and domain.isPersistent():
         live = read_machine(domain.XMLDesc(0))
         pending = [name for name in COLD if getattr(live, name) != getattr(defined, name)]
+        if defined.cpu == "host-model" and not live.cpu:  # libvirt tells which one that has become
+            pending = [name for name in pending if name != "cpu"]
     autostart = bool(domain.autostart()) if domain.isPersistent() else False
     volumes = _volumes(connection, defined.disks)
-    return Domain(domain.name(), domain.UUIDString(), state, autostart, defined, pending, volumes)
+    return Domain(domain.name(), domain.UUIDString(), state, autostart, defined, pending, volumes, live)
+
+
+def devices(machine: VirtualMachine) -> tuple[Disk | Interface, ...]:
+    """Return what can be attached to a machine while it runs, and detached."""
+    return (*machine.disks, *machine.interfaces)
 
 
 def virt_type_of(connection: Any, wanted: str) -> str:
@@ -105,18 +124,31 @@ def virt_type_of(connection: Any, wanted: str) -> str:
     return "kvm" if "kvm" in kinds else "qemu"
 
 
-def check_not_shared(connection: Any, name: str, disks: Iterable[Disk]) -> None:
-    """See that no other machine than `name` has these disks. Raise HypervisorError when one has."""
-    wanted = {(disk.pool, disk.volume) for disk in disks if disk.device == "disk"}
-    shared = []
+def check_unused(connection: Any, volumes: Iterable[tuple[str, str]], but: str = "") -> None:
+    """See that nobody needs these volumes (pool and name) but the machine `but`.
+
+    Raise HypervisorError when another machine has one as a disk, or another volume is a copy on write of one.
+    """
+    wanted = set(volumes)
+    users = []
     for domain in connection.listAllDomains():
         other = observe(connection, domain)
-        if other and other.name != name:
-            shared += [f"{disk.volume} ({other.name})" for disk in other.disks if (disk.pool, disk.volume) in wanted]
-    if shared:
-        raise HypervisorError(
-            f"machine {name} is not removed with its disks: other machines have some, too: {', '.join(sorted(shared))}"
-        )
+        if other and other.name != but:
+            users += [f"{disk.volume} by machine {other.name}" for disk in other.disks if disk.where in wanted]
+    present = {
+        (pool.name(), volume.name()): read_volume(volume.XMLDesc(0))
+        for pool in (connection.listAllStoragePools() if wanted else ())
+        if pool.isActive()
+        for volume in pool.listAllVolumes()
+    }
+    paths = {one.path: where for where, one in present.items() if where in wanted}
+    users += [
+        f"{paths[one.backing][1]} by volume {one.name}, which is a copy of it"
+        for where, one in present.items()
+        if one.backing in paths and where not in wanted
+    ]
+    if users:
+        raise HypervisorError(f"nothing is removed, for others need it: {', '.join(sorted(users))}")
 
 
 def remove_volumes(connection: Any, disks: Iterable[Disk]) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ try:
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
+REFRESH_SECONDS = 120.0
 ARGUMENTS: dict[str, Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 
@@ -73,3 +75,16 @@ def active_pool(connection: Any, name: str) -> Any:
     if pool is None or not pool.isActive():
         raise HypervisorError(f"storage pool {name} is {'not active' if pool else 'not there'}; start it first")
     return pool
+
+
+def refresh(pool: Any) -> None:
+    """Let libvirt look what is in a storage pool. While a volume of it is being made it can't, and is asked again."""
+    deadline = time.monotonic() + REFRESH_SECONDS
+    while True:
+        try:
+            pool.refresh(0)
+            return
+        except libvirt.libvirtError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)

@@ -30,6 +30,11 @@ class Disk:
     device: str = "disk"
     format: str = "qcow2"
 
+    @property
+    def where(self) -> tuple[str, str]:
+        """Its pool and its name there."""
+        return self.pool, self.volume
+
 
 @dataclass(frozen=True)
 class Interface:
@@ -70,8 +75,6 @@ class MachinePlan:
     """How a machine becomes what it is to be. `cold` is what a running one gets at its next start only."""
 
     define: VirtualMachine | None = None
-    attach: tuple[Disk | Interface, ...] = ()
-    detach: tuple[Disk | Interface, ...] = ()
     cold: tuple[str, ...] = ()
     owner: bool = False
     changed: tuple[str, ...] = ()
@@ -90,14 +93,13 @@ def plan_machine(before: VirtualMachine | None, wanted: dict[str, Any]) -> Machi
         return MachinePlan(define=after, changed=tuple(sorted(given)))
     if "interfaces" in given:
         given["interfaces"] = _with_known_macs(before.interfaces, given["interfaces"])
+    for name in ("disks", "interfaces"):
+        if name in given and set(given[name]) == set(getattr(before, name)):
+            given[name] = getattr(before, name)  # which is first was decided when it was made
     after = replace(before, **given)
     changed = tuple(name for name in sorted(given) if getattr(before, name) != getattr(after, name))
-    old = (*before.disks, *before.interfaces)
-    new = (*after.disks, *after.interfaces)
     return MachinePlan(
         define=after if changed else None,
-        attach=tuple(device for device in new if device not in old),
-        detach=tuple(device for device in old if device not in new),
         cold=tuple(name for name in changed if name in COLD),
         owner="owner" in changed,
         changed=changed,
@@ -123,9 +125,7 @@ def read_machine(xml: str) -> VirtualMachine:
         boot=tuple(boot.get("dev") or "" for boot in system.findall("boot")),
         disks=tuple(_read_disk(disk) for disk in root.findall("devices/disk")),
         interfaces=tuple(
-            _read_interface(interface)
-            for interface in root.findall("devices/interface")
-            if interface.get("type") == "network"
+            _read_interface(interface) for interface in root.findall("devices/interface") if _network_of(interface)
         ),
         guest_agent=AGENT in channels,
         graphics=(graphics.get("type") or "") if graphics is not None else "none",
@@ -215,7 +215,7 @@ def _edit_devices(devices: ET.Element, before: VirtualMachine, after: VirtualMac
         if _read_disk(element) not in after.disks:
             devices.remove(element)
     for element in devices.findall("interface"):
-        if element.get("type") == "network" and _read_interface(element) not in after.interfaces:
+        if _network_of(element) and _read_interface(element) not in after.interfaces:
             devices.remove(element)
     names = {element.get("dev") for element in devices.findall("disk/target")}
     for disk in after.disks:
@@ -289,10 +289,16 @@ def _read_disk(disk: ET.Element) -> Disk:
     return Disk(source.get("pool") or "", source.get("volume") or path, device, kind)
 
 
+def _network_of(interface: ET.Element) -> str:
+    """Return the network that a port is on; "" for none. Of a running machine its type is what the network made it."""
+    source = interface.find("source")
+    return (source.get("network") or "") if source is not None else ""
+
+
 def _read_interface(interface: ET.Element) -> Interface:
-    source, mac, model = interface.find("source"), interface.find("mac"), interface.find("model")
+    mac, model = interface.find("mac"), interface.find("model")
     return Interface(
-        (source.get("network") or "") if source is not None else "",
+        _network_of(interface),
         (mac.get("address") or "") if mac is not None else "",
         (model.get("type") or "") if model is not None else "",
     )

@@ -47,6 +47,8 @@ def wanted_network(
         raise ValueError(f"a network of mode {mode} needs a bridge")
     if mode in ("bridge", "openvswitch") and (address or dhcp or domain):
         raise ValueError(f"address, dhcp and domain are not for mode {mode}: what is on its bridge has them")
+    if bridge and mode not in ("bridge", "openvswitch"):
+        raise ValueError(f"bridge is for modes bridge and openvswitch; a network of mode {mode} has its own")
     if vlan and mode != "openvswitch":
         raise ValueError(f"vlan is for mode openvswitch, not for {mode}")
     if not 0 <= vlan <= LARGEST_TAG:

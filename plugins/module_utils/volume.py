@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 GIB = 1024**3
+MIB = 1024**2
+EXTENT_BYTES = 4 * MIB
+"""To so much sizes are rounded up where a pool is a volume group; less is no difference."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,16 @@ def volume_xml(name: str, capacity_bytes: int, kind: str, backing: Volume | None
     return ET.tostring(root, encoding="unicode")
 
 
+def capacity_of(size_gb: float) -> int:
+    """Return how many bytes that is, in whole MiB."""
+    return -(-int(size_gb * GIB) // MIB) * MIB
+
+
 def plan_capacity(before: Volume, size_gb: float | None) -> int | None:
     """Return to how many bytes a volume grows; None when it stays. Raise ValueError when it would shrink."""
-    if size_gb is None or int(size_gb * GIB) == before.capacity_bytes:
+    if size_gb is None or abs(capacity_of(size_gb) - before.capacity_bytes) < EXTENT_BYTES:
         return None
-    wanted = int(size_gb * GIB)
+    wanted = capacity_of(size_gb)
     if wanted < before.capacity_bytes:
         raise ValueError(
             f"it has {before.capacity_bytes / GIB:g} GiB and is not shrunk to {size_gb:g}, which would destroy what is "

@@ -50,7 +50,9 @@ options:
     elements: str
     choices: [hd, network, cdrom]
   disks:
-    description: All its disks, in their order. One that is left out is detached; its volume stays.
+    description:
+      - All its disks. One that is left out is detached; its volume stays.
+      - Their order is that of a new machine; in one that is there each keeps its place.
     type: list
     elements: dict
     suboptions:
@@ -73,7 +75,7 @@ options:
         choices: [qcow2, raw]
         default: qcow2
   networks:
-    description: All networks that it has a port on, in their order. One that is left out is detached.
+    description: All networks that it has a port on, in the order of a new machine. One that is left out is detached.
     type: list
     elements: dict
     suboptions:
@@ -176,11 +178,13 @@ needs_power_cycle:
 
 import time
 from typing import Any
+from xml.sax.saxutils import escape
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.commissaire.fleet.plugins.module_utils.domain import (
     Domain,
-    check_not_shared,
+    check_unused,
+    devices,
     observe,
     remove_volumes,
     virt_type_of,
@@ -204,6 +208,7 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine 
 )
 
 LIVE = 1  # VIR_DOMAIN_AFFECT_LIVE
+SECURE = 1  # VIR_DOMAIN_XML_SECURE
 INACTIVE = 2  # VIR_DOMAIN_XML_INACTIVE
 UNDEFINE = 1 | 2 | 4 | 16  # managed save, snapshots' and checkpoints' metadata, NVRAM
 METADATA_ELEMENT = 2  # VIR_DOMAIN_METADATA_ELEMENT
@@ -228,7 +233,8 @@ class Machine:
         boot, disks, networks = (self.parameters[name] for name in ("boot", "disks", "networks"))
         given["boot"] = None if boot is None else tuple(boot)
         given["disks"] = None if disks is None else tuple(self._disk(Disk(**disk)) for disk in disks)
-        given["interfaces"] = None if networks is None else tuple(Interface(**network) for network in networks)
+        ports = [{**network, "mac": network["mac"].lower()} for network in networks or ()]  # as libvirt writes it
+        given["interfaces"] = None if networks is None else tuple(Interface(**port) for port in ports)
         try:
             return plan_machine(self.before.defined if self.before else None, given)
         except ValueError as error:
@@ -239,26 +245,31 @@ class Machine:
 
     def define(self, plan: MachinePlan) -> None:
         """Bring its definition, and what can change at once of a running one, into the planned form."""
-        if plan.define is None:
-            return
         if self.before is None:
             kind = virt_type_of(self.connection, self.parameters["virt_type"])
             self.domain = self.connection.defineXML(machine_xml(self.name, plan.define, kind))
             return
-        was = self.domain.XMLDesc(INACTIVE)
-        self.domain = self.connection.defineXML(changed_xml(was, self.before.defined, plan.define))
-        if not self.domain.isActive():
+        if plan.define is not None:
+            was = self.domain.XMLDesc(INACTIVE | SECURE)  # without it a console would lose its password
+            self.domain = self.connection.defineXML(changed_xml(was, self.before.defined, plan.define))
+        if self.domain.isActive():
+            self._plug()
+            if plan.owner and plan.define:
+                element = f"<owner>{escape(plan.define.owner)}</owner>" if plan.define.owner else None
+                self.domain.setMetadata(METADATA_ELEMENT, element, "commissaire", NAMESPACE, LIVE)
+
+    def _plug(self) -> None:
+        """Let a running machine have the devices of its definition, and no others."""
+        now = observe(self.connection, self.domain)
+        if now is None or now.live is None:
             return
-        now = self.domain.XMLDesc(INACTIVE)
-        for device in plan.detach:
-            self.domain.detachDeviceFlags(device_xml(was, device), LIVE)
-        defined = observe(self.connection, self.domain).defined
-        for device in (*defined.disks, *defined.interfaces):
-            if device not in (*self.before.defined.disks, *self.before.defined.interfaces):
-                self.domain.attachDeviceFlags(device_xml(now, device), LIVE)
-        if plan.owner:
-            element = f"<owner>{plan.define.owner}</owner>" if plan.define.owner else None
-            self.domain.setMetadata(METADATA_ELEMENT, element, "commissaire", NAMESPACE, LIVE)
+        live, defined = self.domain.XMLDesc(SECURE), self.domain.XMLDesc(INACTIVE | SECURE)
+        for device in devices(now.live):
+            if device not in devices(now.defined):
+                self.domain.detachDeviceFlags(device_xml(live, device), LIVE)
+        for device in devices(now.defined):
+            if device not in devices(now.live):
+                self.domain.attachDeviceFlags(device_xml(defined, device), LIVE)
 
     def start(self) -> None:
         """Start it."""
@@ -284,8 +295,9 @@ class Machine:
 
     def remove(self) -> None:
         """Remove its definition, and its disks if that is wanted."""
-        disks = self.before.disks if self.parameters["remove_disks"] and self.before else ()
-        check_not_shared(self.connection, self.name, disks)
+        found = self.before.disks if self.parameters["remove_disks"] and self.before else ()
+        disks = [disk for disk in found if disk.device == "disk"]
+        check_unused(self.connection, [disk.where for disk in disks], but=self.name)
         if self.domain.isActive():
             self.stop()
         if self.domain.isPersistent():
@@ -364,7 +376,8 @@ def provide(machine: Machine) -> tuple[bool, Domain | None]:
     cycles = runs and wanted["power_cycle"] and bool(pending or plan.cold) and wanted["state"] != "stopped"
     starts = wanted["state"] == "running" and not runs
     stops = wanted["state"] == "stopped" and runs
-    changed = plan.define is not None or autostart or cycles or starts or stops
+    plugs = runs and not stops and before is not None and not before.plugged_as_defined
+    changed = plan.define is not None or autostart or cycles or starts or stops or plugs
     if not changed:
         return False, before
     if machine.module.check_mode:

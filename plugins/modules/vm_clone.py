@@ -56,6 +56,7 @@ vm:
   type: dict
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -71,6 +72,7 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor impor
 from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import read_machine
 from ansible_collections.commissaire.fleet.plugins.module_utils.volume import read_volume, volume_xml
 
+SECURE = 1  # VIR_DOMAIN_XML_SECURE
 INACTIVE = 2  # VIR_DOMAIN_XML_INACTIVE
 
 
@@ -95,37 +97,48 @@ def main() -> None:
             raise HypervisorError(f"there is no machine {module.params['source']} to copy")
         if source.isActive():
             raise HypervisorError(f"machine {source.name()} runs, and its disks change meanwhile; stop it first")
-        xml = source.XMLDesc(INACTIVE)
-        volumes = _wanted_volumes(observe(connection, source), copied_disks(xml, name))
-        wanted = clone_xml(xml, name, {disk: (pool, copy) for disk, (pool, _, copy) in volumes.items()})
+        xml = source.XMLDesc(INACTIVE | SECURE)
+        linked = module.params["linked"]
+        volumes = _wanted_volumes(observe(connection, source), copied_disks(xml, name), linked=linked)
+        wanted = clone_xml(xml, name, {disk: (one.pool, one.copy, one.format) for disk, one in volumes.items()})
         if module.check_mode:
             copy = Domain(name, "", "shut off", autostart=False, defined=read_machine(wanted))
         else:
-            copy = observe(connection, _clone(connection, wanted, [*volumes.values()], linked=module.params["linked"]))
+            copy = observe(connection, _clone(connection, wanted, [*volumes.values()], linked=linked))
         module.exit_json(changed=True, vm=copy.facts(), diff=_diff(None, copy))
 
 
-def _wanted_volumes(source: Domain, names: dict[str, str]) -> dict[str, tuple[str, str, str]]:
-    """Return by disk the pool, the volume that is copied and the name of the copy."""
+@dataclass(frozen=True)
+class Copy:
+    """The volume `original` of a pool, what its copy is called, and of which format that is."""
+
+    pool: str
+    original: str
+    copy: str
+    format: str
+
+
+def _wanted_volumes(source: Domain, names: dict[str, str], *, linked: bool) -> dict[str, Copy]:
+    """Return by disk which volume is copied to what."""
     disks = [disk for disk in source.disks if disk.device == "disk"]
     for disk in disks:
         if not disk.pool:
-            raise HypervisorError(
-                f"disk {disk.volume} of machine {source.name} is in no storage pool; refresh its pool"
-            )
-    return {name: (disk.pool, disk.volume, copy) for disk, (name, copy) in zip(disks, names.items())}  # noqa: B905  3.8
+            raise HypervisorError(f"disk {disk.volume} of machine {source.name} is in no storage pool")
+    return {
+        device: Copy(disk.pool, disk.volume, name, "qcow2" if linked else disk.format)
+        for disk, (device, name) in zip(disks, names.items())  # noqa: B905  Python 3.8 has no strict
+    }
 
 
-def _clone(connection: Any, xml: str, volumes: list[tuple[str, str, str]], *, linked: bool) -> Any:
+def _clone(connection: Any, xml: str, copies: list[Copy], *, linked: bool) -> Any:
     """Make the volumes, then the domain; what was made is removed where that fails."""
     made = []
     try:
-        for pool_name, volume_name, copy_name in volumes:
-            pool = active_pool(connection, pool_name)
-            volume = pool.storageVolLookupByName(volume_name)
+        for copy in copies:
+            pool = active_pool(connection, copy.pool)
+            volume = pool.storageVolLookupByName(copy.original)
             original = read_volume(volume.XMLDesc(0))
-            kind = "qcow2" if linked else original.format
-            definition = volume_xml(copy_name, original.capacity_bytes, kind, original if linked else None)
+            definition = volume_xml(copy.copy, original.capacity_bytes, copy.format, original if linked else None)
             made.append(pool.createXML(definition) if linked else pool.createXMLFrom(definition, volume))
         return connection.defineXML(xml)
     except BaseException:

@@ -12,7 +12,8 @@ author: The Commissaire authors (@commissaire)
 description:
   - Makes volumes of libvirt's storage pools, empty, from an image, or as a copy on write of another volume. They are
     the disks of machines (M(commissaire.fleet.vm)).
-  - A volume that is there keeps what is on it. It grows when it is to be larger, and is never shrunk.
+  - A volume that is there keeps what is on it. It grows when it is to be larger, and is never shrunk. It is not removed
+    while a machine has it, or another volume is a copy on write of it.
 extends_documentation_fragment:
   - commissaire.fleet.hypervisor
 options:
@@ -99,15 +100,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.commissaire.fleet.plugins.module_utils.domain import check_unused
 from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import (
     ARGUMENTS,
     active_pool,
     connected,
     found,
+    refresh,
 )
 from ansible_collections.commissaire.fleet.plugins.module_utils.volume import (
-    GIB,
     Volume,
+    capacity_of,
     plan_capacity,
     read_volume,
     volume_xml,
@@ -135,8 +138,10 @@ def main() -> None:
     pool_name, name = module.params["pool"], module.params["name"]
     with connected(module) as connection:
         pool = active_pool(connection, pool_name)
-        pool.refresh(0)
         volume = found(pool.storageVolLookupByName, name)
+        if volume is None:
+            refresh(pool)  # somebody may have put it there by hand
+            volume = found(pool.storageVolLookupByName, name)
         before = read_volume(volume.XMLDesc(0)) if volume is not None else None
         try:
             changed, after = (_absent if module.params["state"] == "absent" else _present)(module, pool, volume, before)
@@ -146,9 +151,11 @@ def main() -> None:
         module.exit_json(changed=changed, volume=told[1], diff={"before": told[0] or {}, "after": told[1] or {}})
 
 
-def _absent(module: AnsibleModule, _pool: Any, volume: Any, before: Volume | None) -> tuple[bool, Volume | None]:
-    if volume is not None and not module.check_mode:
-        volume.delete()
+def _absent(module: AnsibleModule, pool: Any, volume: Any, before: Volume | None) -> tuple[bool, Volume | None]:
+    if volume is not None:
+        check_unused(pool.connect(), [(pool.name(), volume.name())])
+        if not module.check_mode:
+            volume.delete()
     return before is not None, None
 
 
@@ -181,9 +188,10 @@ def _make(module: AnsibleModule, pool: Any) -> Volume:
     try:
         if source:
             _upload(pool.connect(), volume, source)
-            pool.refresh(0)  # its size is that of the image
-            if parameters["size_gb"] and capacity > read_volume(volume.XMLDesc(0)).capacity_bytes:
-                volume.resize(capacity)
+            refresh(pool)  # its size is that of the image
+            grown = plan_capacity(read_volume(volume.XMLDesc(0)), parameters["size_gb"])
+            if grown:
+                volume.resize(grown)
     except BaseException:
         volume.delete()
         raise
@@ -194,7 +202,7 @@ def _capacity(size_gb: float | None, source: str | None, backing: Volume | None)
     if source and not os.access(source, os.R_OK):
         raise ValueError(f"source {source} can't be read here")
     if size_gb is not None:
-        return int(size_gb * GIB)
+        return capacity_of(size_gb)
     if source:
         return Path(source).stat().st_size
     if backing is None:

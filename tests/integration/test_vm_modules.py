@@ -35,7 +35,7 @@ class Hypervisor:
 
     def run(self, module: str, /, *options: str, **arguments: Any) -> dict[str, Any]:
         result = run_module(self.lab, self.host, module, *options, **arguments)
-        assert not result.get("failed"), result
+        assert not result.get("failed"), result.get("msg")
         return result
 
     def fails(self, module: str, /, **arguments: Any) -> str:
@@ -133,6 +133,9 @@ def test_a_volume_is_made_grown_copied_and_removed(box: Hypervisor) -> None:
     assert "is not shrunk to 0.25" in box.fails("vm_volume", name="base", size_gb=0.25)
     copy = box.changes("vm_volume", name="copy", backing="base", size_gb=2)["volume"]
     assert (copy["backing"], copy["size_gb"]) == (made["path"], 2)
+    assert "nothing is removed, for others need it: base by volume copy, which is a copy of it" in box.fails(
+        "vm_volume", name="base", state="absent"
+    )
     for name in ("copy", "base"):
         assert box.changes("vm_volume", name=name, state="absent")["volume"] is None
 
@@ -184,14 +187,21 @@ def test_a_machine_is_defined_started_stopped_and_removed(machine: Hypervisor) -
 def test_a_running_machine_changes_what_it_can_at_once_and_tells_what_it_can_t(machine: Hypervisor) -> None:
     before = machine.run("vm", **MACHINE, state="running")["vm"]
     machine.run("vm_volume", name="extra", size_gb=1)
-    more = {**MACHINE, "disks": [*DISKS, {"volume": "extra"}], "memory_mb": 96, "owner": "bob", "autostart": True}
+    more = {**MACHINE, "disks": [*DISKS, {"volume": "extra"}], "memory_mb": 96, "owner": "R&D", "autostart": True}
     changed = machine.changes("vm", **more)
     assert (changed["needs_power_cycle"], changed["vm"]["uuid"]) == (["memory_mb"], before["uuid"])
     assert changed["vm"]["networks"] == before["networks"], "the port keeps its address"
     live = ET.fromstring(machine.virsh("dumpxml", MACHINE["name"]))  # noqa: S314  libvirt's own
     assert [disk.get("dev") for disk in live.findall("devices/disk/target")] == ["sda", "sdb", "sdc"]
     assert live.findtext("memory") == str(64 * 1024)
-    assert "bob" in machine.virsh("metadata", MACHINE["name"], "https://commissaire.example.org/xmlns/domain/1")
+    assert "R&amp;D" in machine.virsh("metadata", MACHINE["name"], "https://commissaire.example.org/xmlns/domain/1")
+
+    machine.virsh("detach-disk", MACHINE["name"], "sdc", "--live")
+    port = before["networks"][0]["mac"].upper()
+    again = machine.run("vm", **{**more, "networks": [{"network": TAGGED["name"], "mac": port}]})
+    assert again["changed"], "what somebody has unplugged is plugged in again"
+    assert "sdc" in machine.virsh("domblklist", MACHINE["name"])
+    machine.unchanged("vm", **{**more, "networks": [{"network": TAGGED["name"], "mac": port}]})
 
     cycled = machine.run("vm", name=MACHINE["name"], power_cycle=True, force=True, stop_timeout_seconds=2)
     assert (cycled["changed"], cycled["needs_power_cycle"], cycled["vm"]["state"]) == (True, [], "running")
@@ -205,9 +215,8 @@ def test_a_disk_of_another_machine_is_not_removed(machine: Hypervisor) -> None:
     other = {"name": "ns.example.com2", "memory_mb": 64, "virt_type": "qemu", "disks": DISKS[:1]}
     machine.run("vm", **other)
     refused = machine.fails("vm", name=MACHINE["name"], state="absent", remove_disks=True)
-    assert (
-        "is not removed with its disks: other machines have some, too: ns.example.com-sda (ns.example.com2)" in refused
-    )
+    assert "nothing is removed, for others need it: ns.example.com-sda by machine ns.example.com2" in refused
+    assert "by machine" in machine.fails("vm_volume", name=DISKS[0]["volume"], state="absent")
     assert machine.run("vm_info", name=MACHINE["name"])["vms"]
     machine.run("vm", name=other["name"], state="absent")
 

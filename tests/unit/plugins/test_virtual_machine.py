@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 
 import pytest
+from ansible_collections.commissaire.fleet.plugins.module_utils.clone import clone_xml, copied_disks
 from ansible_collections.commissaire.fleet.plugins.module_utils.domain import Domain
 from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import (
     Disk,
@@ -98,24 +99,24 @@ def test_a_new_disk_gets_the_first_name_that_is_free():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "attach", "detach", "cold"),
+    ("wanted", "changed", "cold"),
     [
-        ({}, (), (), ()),
-        ({"memory_mb": None, "vcpus": None}, (), (), ()),
-        ({"memory_mb": 512, "owner": "ann"}, (), (), ()),
-        ({"memory_mb": 1024}, (), (), ("memory_mb",)),
-        ({"vcpus": 2, "firmware": "uefi", "owner": "bob"}, (), (), ("firmware", "vcpus")),
-        ({"disks": (SDA,)}, (), (SDB,), ()),
-        ({"disks": (SDA, SDB, Disk("default", "c"))}, (Disk("default", "c"),), (), ()),
-        ({"interfaces": (Interface("lab"),)}, (), (), ()),
-        ({"interfaces": (Interface("other"),)}, (Interface("other"),), (PORT,), ()),
-        ({"interfaces": (Interface("lab"), Interface("lab"))}, (Interface("lab"),), (), ()),
+        ({}, (), ()),
+        ({"memory_mb": None, "vcpus": None}, (), ()),
+        ({"memory_mb": 512, "owner": "ann"}, (), ()),
+        ({"memory_mb": 1024}, ("memory_mb",), ("memory_mb",)),
+        ({"vcpus": 2, "firmware": "uefi", "owner": "bob"}, ("firmware", "owner", "vcpus"), ("firmware", "vcpus")),
+        ({"disks": (SDA,)}, ("disks",), ()),
+        ({"disks": (SDB, SDA)}, (), ()),
+        ({"interfaces": (Interface("lab"),)}, (), ()),
+        ({"interfaces": (Interface("other"),)}, ("interfaces",), ()),
+        ({"interfaces": (Interface("lab"), Interface("lab"))}, ("interfaces",), ()),
     ],
 )
-def test_live_changes_are_told_apart_from_those_that_need_a_power_cycle(wanted, attach, detach, cold):
+def test_live_changes_are_told_apart_from_those_that_need_a_power_cycle(wanted, changed, cold):
     plan = plan_machine(WEB, wanted)
-    assert (plan.attach, plan.detach, plan.cold) == (attach, detach, cold)
-    assert (plan.define is None) == (not plan.changed)
+    assert (plan.changed, plan.cold) == (changed, cold)
+    assert (plan.define is None) == (not changed)
 
 
 def test_a_new_machine_needs_its_memory():
@@ -145,3 +146,20 @@ def test_a_disk_that_is_defined_by_its_path_is_known_by_its_pool():
     assert domain.facts()["disks"][0] == {
         "pool": "default", "volume": "web-sda.qcow2", "device": "disk", "format": "qcow2",
     }  # fmt: skip
+
+
+def test_a_running_machine_is_compared_with_its_definition_device_by_device():
+    live = VirtualMachine(512, disks=(SDB, SDA), interfaces=(PORT,))
+    assert Domain("web", "u", "running", False, WEB, live=live).plugged_as_defined
+    assert Domain("web", "u", "shut off", False, WEB).plugged_as_defined
+    assert not Domain("web", "u", "running", False, WEB, live=VirtualMachine(512, disks=(SDA, SDB))).plugged_as_defined
+
+
+def test_a_copy_has_volumes_of_its_own_and_the_format_that_they_have():
+    raw = VirtualMachine(64, disks=(SDB, Disk("isos", "boot.iso", "cdrom", "raw")), interfaces=(PORT,), firmware="uefi")
+    xml = machine_xml("web", raw, "qemu").replace("</os>", "<nvram>/nvram/web</nvram></os>")
+    assert copied_disks(xml, "copy") == {"sda": "copy-sda"}
+    copy = read_machine(clone_xml(xml, "copy", {"sda": ("fast", "copy-sda", "qcow2")}))
+    assert copy.disks == (Disk("fast", "copy-sda"), Disk("isos", "boot.iso", "cdrom", "raw"))
+    assert copy.interfaces == (Interface("lab"),)
+    assert "nvram" not in clone_xml(xml, "copy", {"sda": ("fast", "copy-sda", "qcow2")})

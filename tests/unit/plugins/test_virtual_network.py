@@ -45,6 +45,7 @@ def test_an_element_of_a_name_is_no_markup():
         ({"mode": "bridge", "bridge": "br0", "vlan": 3}, "vlan is for mode openvswitch"),
         ({"mode": "openvswitch", "bridge": "br0", "vlan": 4095}, "1 to 4094, not 4095"),
         ({"mode": "nat"}, "needs an address"),
+        ({"mode": "nat", "bridge": "br0", "address": "10.9.0.1/24"}, "a network of mode nat has its own"),
         ({"mode": "nat", "address": "10.9.0.1"}, "write it as 10.9.0.1/24"),
         ({"mode": "isolated", "dhcp": LEASES}, "dhcp needs an address"),
         ({"mode": "nat", "address": "10.8.0.1/24", "dhcp": LEASES}, "dhcp.start 10.9.0.10 is not in 10.8.0.0/24"),
