@@ -201,14 +201,18 @@ def away(plane: ControlPlane) -> None:
 
 
 def busy(plane: ControlPlane) -> None:
-    """Let the API server turn everybody away for a while, by 429 and Retry-After: its one place is taken."""
+    """Let the API server turn everybody away by 429 and Retry-After, until it did: its one place is taken."""
     allowed = {"nonResourceURLs": ["/debug/pprof/*"], "verbs": ["get"]}
     plane.ask("POST", f"{RBAC_API}/clusterroles", {"metadata": {"name": "profiler"}, "rules": [allowed]})
     headers = {"Authorization": f"Bearer {plane.token('profiler')}"}
     plane.stop_api_server()
     plane.start_api_server("--enable-priority-and-fairness=false", "--max-requests-inflight=1")
-    plane.ask_as(headers, "/debug/pprof/profile?seconds=8")
-    assert turned_away(plane)
+
+    def turned_away_meanwhile() -> bool:
+        plane.ask_as(headers, "/debug/pprof/profile?seconds=8")
+        return bool(turned_away(plane))
+
+    plane.until(turned_away_meanwhile, 60, "a request to be turned away")
     plane.stop_api_server()
     plane.start_api_server()
 
