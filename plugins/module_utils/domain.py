@@ -115,15 +115,6 @@ def devices(machine: VirtualMachine) -> tuple[Disk | Interface, ...]:
     return (*machine.disks, *machine.interfaces)
 
 
-def virt_type_of(connection: Any, wanted: str) -> str:
-    """Return what a machine is run by: what is wanted, or KVM where the hypervisor says that it has it."""
-    if wanted != "auto":
-        return wanted
-    root = ET.fromstring(connection.getCapabilities())  # noqa: S314  libvirt's own
-    kinds = {domain.get("type") for domain in root.findall("guest/arch/domain")}
-    return "kvm" if "kvm" in kinds else "qemu"
-
-
 def check_unused(connection: Any, volumes: Iterable[tuple[str, str]], but: str = "") -> None:
     """See that nobody needs these volumes (pool and name) but the machine `but`.
 

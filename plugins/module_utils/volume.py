@@ -1,16 +1,17 @@
 # Copyright: (c) 2026, The Commissaire authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A volume of a storage pool: what its XML says, and the XML of a new one (https://libvirt.org/formatstorage.html).
-
-Without any I/O.
-"""
+"""A volume of a storage pool: what its XML says, the XML of a new one (https://libvirt.org/formatstorage.html), content."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHUNK = 1024 * 1024
 GIB = 1024**3
 MIB = 1024**2
 EXTENT_BYTES = 4 * MIB
@@ -85,3 +86,26 @@ def plan_capacity(before: Volume, size_gb: float | None) -> int | None:
             "on it; make a new one"
         )
     return wanted
+
+
+def upload(connection: Any, volume: Any, source: Path) -> None:
+    """Let a volume of libvirt's begin with what is in a file."""
+    stream = connection.newStream(0)
+    try:
+        volume.upload(stream, 0, source.stat().st_size)
+        with source.open("rb") as file:
+            stream.sendAll(lambda _stream, size, _opaque: file.read(min(size, CHUNK)), None)
+        stream.finish()
+    except BaseException:
+        stream.abort()
+        raise
+
+
+def content(volume: Any, most: int) -> bytes:
+    """Return what is in a volume of libvirt's, but not more than `most` bytes."""
+    stream = volume.connect().newStream(0)
+    found = bytearray()
+    volume.download(stream, 0, most)
+    stream.recvAll(lambda _stream, data, _opaque: found.extend(data), None)
+    stream.finish()
+    return bytes(found)

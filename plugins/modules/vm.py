@@ -105,7 +105,9 @@ options:
     description: Whether it starts with the hypervisor; of a new machine, no.
     type: bool
   virt_type:
-    description: By what a new machine is run. V(auto) takes KVM where the hypervisor says that it has it.
+    description:
+      - By what a new machine is run. V(auto) starts a small guest to see whether KVM works, which takes about a second,
+        or ten where it doesn't; RV(vm.virt_type) tells what came of it.
     type: str
     choices: [auto, kvm, qemu]
     default: auto
@@ -187,7 +189,6 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.domain import (
     devices,
     observe,
     remove_volumes,
-    virt_type_of,
 )
 from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import (
     ARGUMENTS,
@@ -195,6 +196,7 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor impor
     connected,
     found,
 )
+from ansible_collections.commissaire.fleet.plugins.module_utils.virt_type import virt_type_of
 from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import (
     CPUS,
     NAMESPACE,
@@ -246,7 +248,8 @@ class Machine:
     def define(self, plan: MachinePlan) -> None:
         """Bring its definition, and what can change at once of a running one, into the planned form."""
         if self.before is None:
-            kind = virt_type_of(self.connection, self.parameters["virt_type"])
+            pool = next((disk.pool for disk in plan.define.disks if disk.pool), "default")
+            kind = virt_type_of(self.connection, self.parameters["virt_type"], pool)
             self.domain = self.connection.defineXML(machine_xml(self.name, plan.define, kind))
             return
         if plan.define is not None:

@@ -113,10 +113,9 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.volume import (
     capacity_of,
     plan_capacity,
     read_volume,
+    upload,
     volume_xml,
 )
-
-CHUNK = 1024 * 1024
 
 
 def main() -> None:
@@ -187,7 +186,7 @@ def _make(module: AnsibleModule, pool: Any) -> Volume:
     volume = pool.createXML(volume_xml(name, capacity, parameters["format"], backing))
     try:
         if source:
-            _upload(pool.connect(), volume, source)
+            upload(pool.connect(), volume, Path(source))
             refresh(pool)  # its size is that of the image
             grown = plan_capacity(read_volume(volume.XMLDesc(0)), parameters["size_gb"])
             if grown:
@@ -208,18 +207,6 @@ def _capacity(size_gb: float | None, source: str | None, backing: Volume | None)
     if backing is None:
         raise ValueError("a new one needs size_gb, source or backing")
     return backing.capacity_bytes
-
-
-def _upload(connection: Any, volume: Any, source: str) -> None:
-    stream = connection.newStream(0)
-    try:
-        volume.upload(stream, 0, Path(source).stat().st_size)
-        with Path(source).open("rb") as file:
-            stream.sendAll(lambda _stream, size, _opaque: file.read(min(size, CHUNK)), None)
-        stream.finish()
-    except BaseException:
-        stream.abort()
-        raise
 
 
 if __name__ == "__main__":

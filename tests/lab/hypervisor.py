@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .host import LabHost
+    from .laboratory import Lab
 
 PACKAGES = (
     "dnsmasq-base",
@@ -16,6 +17,8 @@ PACKAGES = (
     "python3-libvirt",
     "qemu-system-x86",
     "qemu-utils",
+    "virtinst",
+    "xorriso",
 )
 SWITCH = "br0"
 POOL = "/var/lib/libvirt/images"
@@ -33,3 +36,20 @@ def prepare(host: LabHost) -> None:
         ["ovs-vsctl", "--timeout=20", "add-br", SWITCH, "--", "set", "bridge", SWITCH, "datapath_type=netdev"],
     ):
         host.run(command, capture_output=True)
+
+
+def connect_vlan(lab: Lab, host: LabHost, vlan: int) -> str:
+    """Connect a VLAN of the switch with the lab's network, with DHCP for the machines on it; return its prefix."""
+    port, prefix = f"gw{vlan}", f"10.78.{vlan}."
+    leases = ["--dhcp-authoritative", f"--dhcp-range={prefix}10,{prefix}99,1h", "--dhcp-leasefile=/run/dhcp.leases"]
+    for command in (
+        ["ovs-vsctl", "--timeout=20", "add-port", SWITCH, port, f"tag={vlan}"]
+        + ["--", "set", "interface", port, "type=internal"],
+        ["ip", "address", "add", f"{prefix}1/24", "dev", port],
+        ["ip", "link", "set", port, "up"],
+        ["sysctl", "-qw", "net.ipv4.ip_forward=1"],
+        ["dnsmasq", "--conf-file=/dev/null", "--port=0", f"--interface={port}", "--bind-interfaces", *leases],
+    ):
+        host.run(command, capture_output=True)
+    lab.run(["ip", "route", "add", f"{prefix}0/24", "via", host.address], check=True)
+    return prefix
