@@ -28,16 +28,18 @@ from commissaire.configuration import SettingsError
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.dispatch.workers import Workers
+from commissaire.fleet.hypervisors import record_local
 from commissaire.launcher.checks import Checks
 from commissaire.launcher.launcher import Launcher
 from commissaire.launcher.orphans import kill_orphans
 from commissaire.launcher.supervisors import Supervisors
 from commissaire.lock import lock_data_dir
+from commissaire.machines.hypervisors import Hypervisors
 from commissaire.metrics import Metrics
 from commissaire.node_watcher import NodeWatcher
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
-from commissaire.routes import health
+from commissaire.routes import compute_agent, health
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import audit, inventory, operations, schedules, sources, stream, timeline
@@ -72,6 +74,7 @@ _ROUTES = (
     inventory,
     sources,
     audit,
+    compute_agent,
     health,
 )
 _STOP_SECONDS = 15
@@ -181,9 +184,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         node_watcher = NodeWatcher(database, store, app.state.metrics, settings.watch_interval_seconds)
         scheduler = Scheduler(database, dispatcher)
         throttle = Throttle(settings.refusal_delay_seconds)
+        hypervisors = Hypervisors()
+        stack.callback(hypervisors.close)
         app.state.services = services = Services(
-            settings, database, store, tree, notices, dispatcher, throttle, watcher.wake, scheduler.wake
+            settings, database, store, tree, notices, dispatcher, throttle, watcher.wake, scheduler.wake, hypervisors
         )
+        with database.write() as session:
+            record_local(session, settings.local_hypervisor)
         refresher = Refresher(database, settings.sources, runtime)
         recovered = dispatcher.recover(at_start=True)
         if recovered:

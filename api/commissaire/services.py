@@ -12,6 +12,7 @@ from commissaire.auth.throttle import Throttle
 from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
 from commissaire.fleet.operations import Requester
+from commissaire.machines.hypervisors import Hypervisors
 from commissaire.notices import Notices
 from commissaire.secrets.store import SecretStore
 from commissaire.secrets.tree import SecretTree
@@ -31,6 +32,7 @@ class Services:
     key_throttle: Throttle
     wake_watcher: Callable[[], None]
     wake_scheduler: Callable[[], None]
+    hypervisors: Hypervisors
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:

@@ -116,6 +116,13 @@ class Settings(SecretSettings):
         le=60,
         description="How long the answer to wrong credentials waits at most, after several of them; 0 never.",
     )
+    local_hypervisor: str = Field(
+        "qemu:///system",
+        description="libvirt's URI of the hypervisor `local`, recorded at the start as long as none is; empty for none.",
+    )
+    compute_agent_hypervisor: str = Field(
+        "local", min_length=1, description="The hypervisor that /host, /hosts and /networks work on."
+    )
     debug: bool = Field(False, description="Log at debug level.")
 
     @model_validator(mode="before")

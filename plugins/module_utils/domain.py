@@ -40,6 +40,8 @@ class Domain:
     """By path the pool and the name, of disks that are defined by their path."""
     live: VirtualMachine | None = None
     """What runs, where that is something else than what is defined."""
+    virt_type: str = ""
+    """By what it is run, as `kvm`."""
 
     @property
     def plugged_as_defined(self) -> bool:
@@ -71,17 +73,19 @@ class Domain:
         runs: bool,
         autostart: bool | None,
         cold: list[str],
+        virt_type: str = "",
     ) -> Domain:
         """Return what `before` would be with another definition, power state or autostart."""
         state = "running" if runs else "shut off"
         if before is None:
-            return cls(name, "", state, bool(autostart), defined or VirtualMachine(0), cold)
+            return cls(name, "", state, bool(autostart), defined or VirtualMachine(0), cold, virt_type=virt_type)
         starts = before.autostart if autostart is None else autostart
         return replace(before, defined=defined or before.defined, state=state, autostart=starts, needs_power_cycle=cold)
 
     def facts(self) -> dict[str, Any]:
         """Return what there is to tell of it."""
         own = {"name": self.name, "uuid": self.uuid, "state": self.state, "autostart": self.autostart}
+        own["virt_type"] = self.virt_type
         told = replace(self.defined, disks=self.disks).facts()
         return {**own, **told, "needs_power_cycle": self.needs_power_cycle}
 
@@ -97,7 +101,9 @@ def observe(connection: Any, domain: Any) -> Domain | None:
     if domain is None:
         return None
     state = STATES[domain.state()[0]]
-    defined = read_machine(domain.XMLDesc(INACTIVE))
+    xml = domain.XMLDesc(INACTIVE)
+    defined = read_machine(xml)
+    virt_type = ET.fromstring(xml).get("type") or ""  # noqa: S314  libvirt's own
     pending: list[str] = []
     live = None
     if domain.isActive() and domain.isPersistent():
@@ -107,7 +113,7 @@ def observe(connection: Any, domain: Any) -> Domain | None:
             pending = [name for name in pending if name != "cpu"]
     autostart = bool(domain.autostart()) if domain.isPersistent() else False
     volumes = _volumes(connection, defined.disks)
-    return Domain(domain.name(), domain.UUIDString(), state, autostart, defined, pending, volumes, live)
+    return Domain(domain.name(), domain.UUIDString(), state, autostart, defined, pending, volumes, live, virt_type)
 
 
 def devices(machine: VirtualMachine) -> tuple[Disk | Interface, ...]:

@@ -386,7 +386,8 @@ def provide(machine: Machine) -> tuple[bool, Domain | None]:
     if machine.module.check_mode:
         runs_then = (runs or starts) and not stops
         cold = sorted({*pending, *plan.cold}) if runs and runs_then and not cycles else []
-        return True, Domain.planned(machine.name, before, plan.define, runs_then, wanted["autostart"], cold)
+        kind = "" if wanted["virt_type"] == "auto" else wanted["virt_type"]  # auto: only a guest would show it
+        return True, Domain.planned(machine.name, before, plan.define, runs_then, wanted["autostart"], cold, kind)
     machine.define(plan)
     if autostart:
         machine.domain.setAutostart(int(wanted["autostart"]))

@@ -59,6 +59,9 @@ vms:
     vcpus:
       description: Its processors.
       type: int
+    virt_type:
+      description: By what it is run, as C(kvm) or C(qemu).
+      type: str
     firmware:
       description: Its firmware, C(bios) or C(uefi).
       type: str

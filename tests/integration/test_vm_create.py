@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lab import Lab, LabHost, hypervisor
 from lab.guest import guest, installer
 from lab.web import served

@@ -121,7 +121,22 @@ def _write_disk(root: Path, raw: Path) -> None:
     used = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     megabytes = used * 6 // 5 // (1 << 20) + _ROOM_MB
     partition = raw.with_suffix(".ext4")
-    run(["mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum_seed,^orphan_file", "-L", "root", "-d", str(root), str(partition), f"{megabytes}M"])
+    run(
+        [
+            "mke2fs",
+            "-q",
+            "-t",
+            "ext4",
+            "-O",
+            "^metadata_csum_seed,^orphan_file",
+            "-L",
+            "root",
+            "-d",
+            str(root),
+            str(partition),
+            f"{megabytes}M",
+        ]
+    )
     core = raw.with_suffix(".core")
     early = raw.with_suffix(".cfg")
     early.write_text("search --label --set=root root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n")

@@ -16,7 +16,16 @@ from commissaire.fleet.host_facts import record_facts
 from commissaire.fleet.limits import Limits
 from commissaire.fleet.networks import bootstrap_options
 from commissaire.fleet.plain_text import without_templates
-from commissaire.records import Cluster, Host, HostStatus, Network, Operation, OperationHostState, OperationKind
+from commissaire.records import (
+    Cluster,
+    Host,
+    HostStatus,
+    Hypervisor,
+    Network,
+    Operation,
+    OperationHostState,
+    OperationKind,
+)
 
 Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 """`effects(session, address, state, phase, message, data)`: in the transaction that records a host's progress."""
@@ -160,6 +169,27 @@ def _rolling(kind: OperationKind, done: str, effects: Effects | None = None) -> 
     )
 
 
+def _of_machines(kind: OperationKind, done: str, effects: Effects = no_effects) -> Kind:
+    return Kind(
+        playbook=f"commissaire.fleet.{kind}",
+        extra_vars=lambda operation, limits: {},
+        forks=lambda operation, limits: 1,
+        effects=effects,
+        done=done,
+    )
+
+
+def _probed(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
+    """Remember by what the hypervisor's machines are run, once one was made there."""
+    kind = (data.get("vm") or {}).get("virt_type")
+    if not kind:
+        return
+    for hypervisor in session.exec(select(Hypervisor).where(Hypervisor.uri == data.get("uri"))):
+        if hypervisor.virt_type == "auto" and hypervisor.probed_virt_type != kind:
+            hypervisor.probed_virt_type = kind
+            session.add(hypervisor)
+
+
 KINDS: dict[str, Kind] = {
     OperationKind.BOOTSTRAP: Kind(
         playbook="commissaire.fleet.bootstrap",
@@ -184,6 +214,10 @@ KINDS: dict[str, Kind] = {
         effects=no_effects,
         done="set free",
     ),
+    OperationKind.VM_CREATE: _of_machines(OperationKind.VM_CREATE, "created", _probed),
+    OperationKind.VM_REMOVE: _of_machines(OperationKind.VM_REMOVE, "removed"),
+    OperationKind.VM_NETWORK_CREATE: _of_machines(OperationKind.VM_NETWORK_CREATE, "given the network"),
+    OperationKind.VM_NETWORK_REMOVE: _of_machines(OperationKind.VM_NETWORK_REMOVE, "rid of the network"),
     OperationKind.RESTART: _rolling(OperationKind.RESTART, "restarted"),
     OperationKind.UPGRADE: _rolling(OperationKind.UPGRADE, "upgraded"),
     OperationKind.DEPLOY: _rolling(OperationKind.DEPLOY, "deployed"),

@@ -17,10 +17,12 @@ from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.job import KUBECONFIG, Job
 from commissaire.launcher.kinds import KINDS, lease_name
+from commissaire.launcher.machine_plan import machine_job
 from commissaire.launcher.reach import Reach, common_vars, reach
 from commissaire.managers.error import ManagerError
 from commissaire.managers.kubeconfig import kubeconfig_of
 from commissaire.records import (
+    OF_MACHINES,
     ROLLING,
     TERMINAL,
     Cluster,
@@ -30,6 +32,7 @@ from commissaire.records import (
     Operation,
     OperationHost,
     OperationHostState,
+    OperationKind,
 )
 from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
@@ -85,6 +88,8 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         select(OperationHost).where(OperationHost.operation_id == operation.id).order_by(col(OperationHost.position))
     ).all()
     left = sorted((row for row in rows if row.state in _OPEN), key=lambda row: row.state != OperationHostState.RUNNING)
+    if operation.kind in OF_MACHINES:
+        return _plan_of_machines(session, operation, left, directory, runtime)
     limits = limits_left(operation, list(rows))
     counts = left and operation.kind in ROLLING
     if counts and limits.max_failures < 0:
@@ -143,6 +148,18 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         del found.hosts[address]
         found.unusable[address] = "its record holds a template, which Ansible would carry out on the server"
     return Plan(job if found.hosts else None, found.unusable)
+
+
+def _plan_of_machines(
+    session: Session, operation: Operation, left: list[OperationHost], directory: Path, runtime: Path
+) -> Plan:
+    if not left:
+        return Plan(None, {})
+    if operation.kind == OperationKind.VM_CREATE and left[0].phase == "creating":
+        why = "the server was interrupted while it was made; remove it (vm_remove), then ask for it again"
+        return Plan(None, {left[0].address: why})
+    job = machine_job(session, operation, left[0], directory, runtime)
+    return Plan(None, {left[0].address: job}) if isinstance(job, str) else Plan(job, {})
 
 
 def _tell_of_managers(session: Session, store: SecretStore, found: Reach, *, rolling: bool) -> dict[str, str]:

@@ -5,9 +5,11 @@ from commissaire.records.cluster import Cluster, ClusterStatus
 from commissaire.records.container_manager import ContainerManager, ContainerManagerType
 from commissaire.records.event import Event, EventType
 from commissaire.records.host import BEING_BOOTSTRAPPED, READY, Host, HostStatus
+from commissaire.records.hypervisor import Hypervisor
 from commissaire.records.idempotency_key import IdempotencyKey
 from commissaire.records.network import DEFAULT_NETWORK, Network, NetworkType
 from commissaire.records.operation import (
+    OF_MACHINES,
     OF_NODES,
     ROLLING,
     TERMINAL,
@@ -26,6 +28,7 @@ from commissaire.records.source import Source
 __all__ = [
     "BEING_BOOTSTRAPPED",
     "DEFAULT_NETWORK",
+    "OF_MACHINES",
     "OF_NODES",
     "READY",
     "ROLLING",
@@ -41,6 +44,7 @@ __all__ = [
     "Halt",
     "Host",
     "HostStatus",
+    "Hypervisor",
     "IdempotencyKey",
     "Network",
     "NetworkType",

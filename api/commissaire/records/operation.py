@@ -24,6 +24,10 @@ class OperationKind(StrEnum):
     NODE_LEAVE = "node_leave"  # take nodes out of their container manager
     LEASE_SHOW = "lease_show"  # ask hosts who works on them
     LEASE_BREAK = "lease_break"  # take a host away from who will not come back
+    VM_CREATE = "vm_create"  # create virtual machines, and make hosts of them
+    VM_REMOVE = "vm_remove"  # remove virtual machines with their disks
+    VM_NETWORK_CREATE = "vm_network_create"  # make a network of virtual machines on a hypervisor
+    VM_NETWORK_REMOVE = "vm_network_remove"  # remove one
 
 
 class OperationState(StrEnum):
@@ -58,6 +62,14 @@ class Halt(StrEnum):
 
 OF_NODES = (OperationKind.KUBELET_UPGRADE, OperationKind.NODE_LEAVE)
 """The kinds for hosts that are nodes of a container manager, and for no others."""
+
+OF_MACHINES = (
+    OperationKind.VM_CREATE,
+    OperationKind.VM_REMOVE,
+    OperationKind.VM_NETWORK_CREATE,
+    OperationKind.VM_NETWORK_REMOVE,
+)
+"""The kinds that work on hypervisors: their rows are named after machines or hypervisors, not after hosts' addresses."""
 
 ROLLING = (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY, *OF_NODES)
 """The kinds that go from host to host within limits; only they can be held back, and take leases."""

@@ -1,0 +1,87 @@
+"""Hypervisors: recording, finding and forgetting them. The rules, on a session that the caller commits."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, select
+
+from commissaire.fleet.errors import Conflict, Invalid, NotFound
+from commissaire.machines.uri import check_uri
+from commissaire.records import OF_MACHINES, TERMINAL, Hypervisor, Operation
+
+LOCAL = "local"
+"""The name of the hypervisor that a server finds on its own machine."""
+VIRT_TYPES = ("auto", "kvm", "qemu")
+
+
+def get_hypervisor(session: Session, name: str) -> Hypervisor:
+    """Return a hypervisor.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    hypervisor = session.get(Hypervisor, name)
+    if hypervisor is None:
+        raise NotFound(f"there is no hypervisor {name}")
+    return hypervisor
+
+
+def usable_hypervisor(session: Session, name: str) -> Hypervisor:
+    """Return a hypervisor that may be asked.
+
+    Raises:
+        NotFound: there is none of that name.
+        Conflict: it is not allowed.
+    """
+    hypervisor = get_hypervisor(session, name)
+    if not hypervisor.allowed:
+        raise Conflict(f"hypervisor {name} is not allowed; allow it first (PUT /api/v1/hypervisors/{name})")
+    return hypervisor
+
+
+def list_hypervisors(session: Session, *, allowed: bool = False) -> list[Hypervisor]:
+    """Return all hypervisors, or those that are allowed, by name."""
+    query = select(Hypervisor).order_by(col(Hypervisor.name))
+    return list(session.exec(query.where(col(Hypervisor.allowed).is_(True)) if allowed else query))
+
+
+def put_hypervisor(
+    session: Session, name: str, *, uri: str, allowed: bool, virt_type: str, pool: str
+) -> tuple[Hypervisor, bool]:
+    """Record a hypervisor, or change it; return it and whether it is new.
+
+    Raises:
+        Invalid: the URI or the type can't be used.
+    """
+    check_uri(uri)
+    if virt_type not in VIRT_TYPES:
+        raise Invalid(f"virt_type is one of {', '.join(VIRT_TYPES)}, not {virt_type!r}")
+    hypervisor = session.get(Hypervisor, name)
+    new = hypervisor is None
+    hypervisor = hypervisor or Hypervisor(name=name, uri=uri)
+    if hypervisor.uri != uri:
+        hypervisor.probed_virt_type = ""
+    hypervisor.uri, hypervisor.allowed, hypervisor.virt_type, hypervisor.pool = uri, allowed, virt_type, pool
+    session.add(hypervisor)
+    return hypervisor, new
+
+
+def delete_hypervisor(session: Session, name: str) -> None:
+    """Forget a hypervisor; its machines go on.
+
+    Raises:
+        NotFound: there is none of that name.
+        Conflict: an operation works on it.
+    """
+    hypervisor = get_hypervisor(session, name)
+    of_machines = select(Operation).where(col(Operation.kind).in_(OF_MACHINES))
+    active = session.exec(of_machines.where(col(Operation.state).not_in(TERMINAL))).all()
+    busy = next((operation for operation in active if operation.parameters["hypervisor"] == name), None)
+    if busy is not None:
+        raise Conflict(f"operation {busy.id} ({busy.kind}) works on hypervisor {name}; wait for its end or cancel it")
+    session.delete(hypervisor)
+
+
+def record_local(session: Session, uri: str) -> None:
+    """Record the hypervisor on this machine, where none is recorded yet."""
+    if uri and session.exec(select(Hypervisor.name).limit(1)).first() is None:
+        put_hypervisor(session, LOCAL, uri=uri, allowed=True, virt_type="auto", pool="default")

@@ -1,0 +1,108 @@
+"""Operations on virtual machines and their networks: asking for them. The rules, on a session that the caller commits."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from sqlmodel import Session, select
+
+from commissaire.fleet.errors import Conflict, Invalid
+from commissaire.fleet.hypervisors import usable_hypervisor
+from commissaire.fleet.operations import Requester, add_hosts, record_operation
+from commissaire.fleet.plain_text import holds_template
+from commissaire.records import Operation, OperationKind
+
+_MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+"""libvirt takes more; but these are also names of volumes, files and inventory hosts."""
+
+
+def check_machine_name(name: str) -> str:
+    """Return *name*.
+
+    Raises:
+        Invalid: a machine can't be called so here.
+    """
+    return _checked(name, _MACHINE, "machine", ".-_")
+
+
+def check_network_name(name: str) -> str:
+    """Return *name*.
+
+    Raises:
+        Invalid: a network can't be called so here.
+    """
+    return _checked(name, _NETWORK, "network", ".-_:")
+
+
+def request_machine(
+    session: Session,
+    kind: OperationKind,
+    hypervisor: str,
+    name: str,
+    parameters: dict[str, Any],
+    requester: Requester,
+) -> Operation:
+    """Record an operation on one machine. While another one works on it, there is none.
+
+    Raises:
+        Invalid: the name or a parameter can't be used.
+        NotFound: there is no such hypervisor.
+        Conflict: it is not allowed, or another operation works on the machine.
+    """
+    return _request(session, kind, hypervisor, check_machine_name(name), "machine", parameters, requester)
+
+
+def request_network(
+    session: Session,
+    kind: OperationKind,
+    hypervisor: str,
+    name: str,
+    parameters: dict[str, Any],
+    requester: Requester,
+) -> Operation:
+    """Record an operation on one network of a hypervisor; see `request_machine`."""
+    return _request(session, kind, hypervisor, check_network_name(name), "network", parameters, requester)
+
+
+def _request(
+    session: Session,
+    kind: OperationKind,
+    hypervisor: str,
+    name: str,
+    noun: str,
+    parameters: dict[str, Any],
+    requester: Requester,
+) -> Operation:
+    if holds_template(parameters):
+        raise Invalid(f"the parameters of {noun} {name} hold a template of Ansible's, which is never carried out here")
+    usable_hypervisor(session, hypervisor)
+    key = _key(noun, hypervisor, name)
+    active = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()
+    if active is not None:
+        raise Conflict(
+            f"operation {active.id} ({active.kind}) works on {noun} {name} of hypervisor {hypervisor}; "
+            "wait for its end or cancel it"
+        )
+    told = {"hypervisor": hypervisor, "name": name, **parameters}
+    operation = Operation(kind=kind, parameters=told, exclusive_key=key)
+    record_operation(session, operation, requester, f"{noun} {name} on {hypervisor}")
+    add_hosts(session, operation, [{"address": name if noun == "machine" else hypervisor}])
+    return operation
+
+
+def _key(noun: str, hypervisor: str, name: str) -> str:
+    """Return what no other active operation may have; of a fixed length, unlike names."""
+    return f"{noun}/{hashlib.sha256(f'{hypervisor}/{name}'.encode()).hexdigest()}"
+
+
+def _checked(name: str, pattern: re.Pattern[str], noun: str, marks: str) -> str:
+    if not pattern.fullmatch(name):
+        shown = name if len(name) <= 80 else f"{name[:80]}…"
+        raise Invalid(
+            f"a {noun} can't be called {shown!r}; take 1 to 200 letters, digits and {' '.join(marks)}, "
+            "a letter or digit first"
+        )
+    return name

@@ -1,0 +1,70 @@
+"""The plan of an operation on virtual machines: the playbook's own words for what was asked for, and no host's login."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from commissaire.fleet.errors import FleetError
+from commissaire.fleet.hypervisors import usable_hypervisor
+from commissaire.fleet.plain_text import holds_template
+from commissaire.launcher.control_file import ControlFile
+from commissaire.launcher.job import Job
+from commissaire.launcher.reach import common_vars
+from commissaire.records import Hypervisor, Operation, OperationHost, OperationKind
+
+_ROLES = {
+    OperationKind.VM_CREATE: "vm_create",
+    OperationKind.VM_REMOVE: "vm_remove",
+    OperationKind.VM_NETWORK_CREATE: "vm_network",
+    OperationKind.VM_NETWORK_REMOVE: "vm_network",
+}
+_OWN = ("hypervisor", "register")
+"""Parameters that are no variables of the role's."""
+
+
+def machine_job(
+    session: Session, operation: Operation, row: OperationHost, directory: Path, runtime: Path
+) -> Job | str:
+    """Return the job, or why there is none."""
+    try:
+        hypervisor = usable_hypervisor(session, operation.parameters["hypervisor"])
+    except FleetError as error:
+        return str(error)
+    kind = OperationKind(operation.kind)
+    role = _ROLES[kind]
+    variables: dict[str, Any] = {
+        f"{role}_{key}": value for key, value in operation.parameters.items() if key not in _OWN
+    }
+    variables[f"{role}_uri"] = hypervisor.uri
+    if kind == OperationKind.VM_CREATE:
+        variables |= _of_new(hypervisor, operation, directory)
+    if role == "vm_network":
+        variables |= {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    if holds_template(variables):
+        return "its parameters hold a template, which Ansible would carry out on the server"
+    return Job(
+        operation_id=operation.id or 0,
+        playbook=f"commissaire.fleet.{kind}",
+        directory=str(directory),
+        runtime_directory=str(runtime),
+        inventory={"all": {"hosts": {row.address: variables}, "vars": common_vars(directory)}},
+        extra_vars={"control_file": str(ControlFile(directory).path)},
+        known_hosts="",
+        keys=[],
+        forks=1,
+        dry_run=operation.dry_run,
+    )
+
+
+def _of_new(hypervisor: Hypervisor, operation: Operation, directory: Path) -> dict[str, Any]:
+    """Return by what the machine is run, as far as that is known, and where its keys are pinned."""
+    wanted = hypervisor.probed_virt_type or hypervisor.virt_type
+    return {
+        "vm_create_virt_type": wanted if hypervisor.virt_type == "auto" else hypervisor.virt_type,
+        "vm_create_pool": operation.parameters.get("pool") or hypervisor.pool,
+        "vm_create_known_hosts": str(directory / "known_hosts"),
+    }

@@ -1,0 +1,11 @@
+"""What hypervisors refuse, or can't be asked."""
+
+from __future__ import annotations
+
+from commissaire.fleet.errors import FleetError
+
+
+class HypervisorFailed(FleetError):
+    """A hypervisor does not answer, or answers with an error of its own; the message has libvirt's words."""
+
+    status = 502

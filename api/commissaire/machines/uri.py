@@ -1,0 +1,56 @@
+"""Connection URIs of libvirt (https://libvirt.org/uri.html), those of them that run nothing on this machine."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from urllib.parse import parse_qs, urlsplit
+
+from commissaire.fleet.errors import Invalid
+
+_DRIVERS = ("qemu", "test", "xen", "lxc", "ch", "bhyve", "vz")
+_TRANSPORTS = ("", "unix", "tcp", "tls", "ssh")
+_PARAMETERS = ("no_tty", "mode", "socket", "no_verify", "tls_priority", "sshauth")
+"""None of `command`, `netcat`, `keyfile`, `pkipath` and their like: they name programs and files of this machine."""
+
+
+def check_uri(uri: str) -> str:
+    """Return *uri*.
+
+    Raises:
+        Invalid: it is none that a hypervisor can be recorded with.
+    """
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError as error:
+        raise Invalid(f"{uri!r} is no connection URI of libvirt: {error}") from error
+    driver, _, transport = parts.scheme.partition("+")
+    if driver not in _DRIVERS or transport not in _TRANSPORTS or port == 0 or parts.fragment:
+        raise Invalid(
+            f"{uri!r} is no connection URI that is taken, such as qemu:///system or qemu+tls://HOST/system; "
+            f"drivers are {', '.join(_DRIVERS)}, transports {', '.join(filter(None, _TRANSPORTS))}"
+        )
+    if transport in ("tcp", "tls", "ssh") and not parts.hostname:
+        raise Invalid(f"{uri!r} names no host to connect to over {transport}")
+    if parts.password is not None:
+        raise Invalid(f"{uri!r} has a password in it, which everybody sees who may read; give it as password")
+    if (parts.username or "").startswith("-") or (parts.hostname or "").startswith("-"):
+        raise Invalid(f"{uri!r} has a user or host that begins with -, which ssh would take for an option")
+    other = sorted(set(parse_qs(parts.query, keep_blank_values=True)) - set(_PARAMETERS))
+    if other:
+        raise Invalid(f"{uri!r} has the parameter {other[0]}; only {', '.join(_PARAMETERS)} are taken")
+    return uri
+
+
+def is_allowed(uri: str, patterns: list[str]) -> bool:
+    """Return whether *uri* is a good one, and matches one of *patterns* (`*` and `?` are wildcards)."""
+    try:
+        check_uri(uri)
+    except Invalid:
+        return False
+    return any(fnmatchcase(uri, pattern) for pattern in patterns)
+
+
+def host_of(uri: str) -> str:
+    """Return the host that a URI leads to; `localhost` for this one."""
+    return urlsplit(uri).hostname or "localhost"
