@@ -110,11 +110,7 @@ from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine_host imp
     passes,
     variables_of,
 )
-
-try:
-    from ansible.utils.unsafe_proxy import wrap_var
-except ImportError:  # since ansible-core 2.19 no value is a template unless it is marked as one
-    wrap_var = None
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.untrusted import untrusted
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -146,7 +142,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self.inventory.add_host(host)
         known = self.inventory.hosts[host]
         for name, value in variables_of(machine, self.get_option("address_family")).items():
-            known.set_variable(name, wrap_var(value) if wrap_var else value)
+            known.set_variable(name, untrusted(value))
         for group in groups_of(machine):
             self.inventory.add_group(group)
             self.inventory.add_child(group, host)

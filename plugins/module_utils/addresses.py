@@ -53,7 +53,7 @@ class Address:
 
 
 def addresses_of(
-    machines: Mapping[str, tuple[Any, str]], sources: Collection[str] = SOURCES, seconds: float = 10
+    machines: Mapping[str, tuple[Any, str]], sources: Collection[str] = SOURCES, seconds: float = 5
 ) -> dict[str, list[Address]]:
     """Return the addresses of `machines` by name; they are libvirt's domains, each with the XML of what runs.
 
