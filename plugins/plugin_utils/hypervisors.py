@@ -53,7 +53,7 @@ def ask(uris: Sequence[str], sources: Sequence[str], seconds: float) -> dict[str
 
 
 def machines_of(uri: str, sources: Sequence[str], seconds: float) -> list[dict[str, Any]]:
-    """Return what there is to tell of a hypervisor's machines, as JSON has it.
+    """Return what there is to tell of a hypervisor's machines by their names, as JSON has it.
 
     Guest agents have `seconds` for their answers. Raise HypervisorError when the hypervisor can't be asked.
     """
@@ -65,10 +65,11 @@ def machines_of(uri: str, sources: Sequence[str], seconds: float) -> list[dict[s
         addresses = addresses_of(live, sources, seconds)
         if not connection.isAlive():
             raise HypervisorError("the connection was lost; try again")
-        return [
+        told = [
             {"hypervisor": uri, "hypervisor_host": host, "state": state, **_told(domain, xml, addresses)}
             for domain, state, xml in machines
         ]
+        return sorted(told, key=lambda one: str(one["name"]))
 
 
 def _told(domain: Any, xml: str, addresses: Mapping[str, Sequence[Address]]) -> dict[str, Any]:
