@@ -118,7 +118,7 @@ class Settings(SecretSettings):
     )
     local_hypervisor: str = Field(
         "qemu:///system",
-        description="libvirt's URI of the hypervisor `local`, recorded at the start as long as none is; empty for none.",
+        description="libvirt's URI of the hypervisor `local`, recorded at the start while none is; empty for none.",
     )
     compute_agent_hypervisor: str = Field(
         "local", min_length=1, description="The hypervisor that /host, /hosts and /networks work on."

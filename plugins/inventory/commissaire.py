@@ -85,6 +85,7 @@ from urllib.error import HTTPError
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.urls import open_url
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.commissaire.fleet.plugins.plugin_utils.untrusted import untrusted
 
 PATH = "/api/v1/inventory"
 
@@ -108,11 +109,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.add_host(host)
             known = self.inventory.hosts[host]
             for name, value in values.items():
-                known.set_variable(name, value)  # inventory.set_variable takes twice the time of everything else here
+                known.set_variable(
+                    name, untrusted(value)
+                )  # inventory.set_variable takes twice the time of everything else here
         for group, content in groups.items():
             self.inventory.add_group(group)
             for name, value in content.get("vars", {}).items():
-                self.inventory.set_variable(group, name, value)
+                self.inventory.set_variable(group, name, untrusted(value))
             for host in content.get("hosts", []):
                 if host not in variables:
                     self.inventory.add_host(host)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 INACTIVE = 2  # VIR_DOMAIN_XML_INACTIVE
 STATES = ("no state", "running", "idle", "paused", "in shutdown", "shut off", "crashed", "pmsuspended")
 """As virsh prints them, by virDomainState."""
+OFF = ("shut off", "crashed", "no state")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Domain:
     @property
     def active(self) -> bool:
         """Whether it is powered on."""
-        return self.state not in ("shut off", "crashed", "no state")
+        return self.state not in OFF
 
     @classmethod
     def planned(

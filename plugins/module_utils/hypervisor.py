@@ -35,18 +35,25 @@ def connected(module: AnsibleModule, *, read_only: bool = False) -> Iterator[Any
     """Give a libvirt connection to the parameter `uri`; whatever goes wrong with it ends the module, and says what."""
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("libvirt-python"), exception=IMPORT_ERROR)
+    try:
+        with connection_to(module.params["uri"], read_only=read_only) as connection:
+            yield connection
+    except HypervisorError as error:
+        module.fail_json(msg=str(error))
+
+
+@contextlib.contextmanager
+def connection_to(uri: str, *, read_only: bool = False) -> Iterator[Any]:
+    """Give a libvirt connection to `uri`. Raise HypervisorError, which names it, for whatever goes wrong with it."""
     libvirt.registerErrorHandler(lambda *_: None, None)  # it would print each error
-    uri = module.params["uri"]
     try:
         connection = (libvirt.openReadOnly if read_only else libvirt.open)(uri)
     except libvirt.libvirtError as error:
-        module.fail_json(msg=f"hypervisor {uri} can't be reached: {error}")
+        raise HypervisorError(f"hypervisor {uri} can't be reached: {error}") from error
     try:
         yield connection
-    except libvirt.libvirtError as error:
-        module.fail_json(msg=f"hypervisor {uri}: {error}")
-    except HypervisorError as error:
-        module.fail_json(msg=f"hypervisor {uri}: {error}")
+    except (libvirt.libvirtError, HypervisorError) as error:
+        raise HypervisorError(f"hypervisor {uri}: {error}") from error
     finally:
         with contextlib.suppress(libvirt.libvirtError):
             connection.close()
@@ -67,6 +74,14 @@ def found(lookup: Any, *arguments: Any) -> Any:
         if error.get_error_code() in missing:
             return None
         raise
+
+
+def tried(call: Any, *arguments: Any) -> Any:
+    """Return what a call of libvirt's returns; None when libvirt can't do it, for whatever reason."""
+    try:
+        return call(*arguments)
+    except libvirt.libvirtError:
+        return None
 
 
 def active_pool(connection: Any, name: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import HypervisorError, active_pool, libvirt
 
 PROBE_SECONDS = 10.0
-"""QEMU alone takes a second for this guest; where /dev/kvm is there and works only by name, it never comes to its end."""
+"""QEMU alone takes a second for this guest; by a KVM that is there and hardly works, it never comes to its end."""
 
 _POLL_SECONDS = 0.1
 _TRANSIENT = 2  # VIR_DOMAIN_START_AUTODESTROY

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The Commissaire authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A volume of a storage pool: what its XML says, the XML of a new one (https://libvirt.org/formatstorage.html), content."""
+"""A volume of a storage pool: its XML (https://libvirt.org/formatstorage.html) and its content."""
 
 from __future__ import annotations
 

@@ -20,6 +20,15 @@ options:
   owner:
     description: Only machines of this owner.
     type: str
+  addresses:
+    description:
+      - Whether to tell the addresses of those that run as well, as their guest agents say. Where there is no agent, or
+        it doesn't answer within a few seconds, they come from the leases of libvirt's networks, and from the
+        hypervisor's ARP table.
+      - Guest agents can be asked only by who may change machines.
+      - Addresses that mean something only on the machine or on its link are left out.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Changes nothing anyway.
@@ -31,6 +40,12 @@ seealso:
 EXAMPLES = r"""
 - name: Which machines are there?
   commissaire.fleet.vm_info:
+  register: machines
+
+- name: Where do Ann's machines answer?
+  commissaire.fleet.vm_info:
+    owner: ann
+    addresses: true
   register: machines
 """
 
@@ -93,9 +108,18 @@ vms:
       description: What of its definition it gets when it is started next.
       type: list
       elements: str
+    addresses:
+      description:
+        - Its addresses, by the order of its ports.
+        - Each has C(mac), C(network) (null where its port is on none, or it has no such port), C(address), C(prefix)
+          (null where only ARP knows the address) and C(source), which is C(agent), C(lease) or C(arp).
+      returned: with O(addresses=true)
+      type: list
+      elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.commissaire.fleet.plugins.module_utils.addresses import addresses_of
 from ansible_collections.commissaire.fleet.plugins.module_utils.domain import observe
 from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import ARGUMENTS, connected, found
 
@@ -103,14 +127,26 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor impor
 def main() -> None:
     """Tell of machines."""
     module = AnsibleModule(
-        argument_spec={**ARGUMENTS, "name": {"type": "str"}, "owner": {"type": "str"}}, supports_check_mode=True
+        argument_spec={
+            **ARGUMENTS,
+            "name": {"type": "str"},
+            "owner": {"type": "str"},
+            "addresses": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
     )
-    name, owner = module.params["name"], module.params["owner"]
-    with connected(module, read_only=True) as connection:
+    name, owner, addresses = (module.params[option] for option in ("name", "owner", "addresses"))
+    with connected(module, read_only=not addresses) as connection:
         domains = [found(connection.lookupByName, name)] if name else connection.listAllDomains()
-        machines = [machine for machine in (observe(connection, domain) for domain in domains) if machine]
-        chosen = [machine for machine in machines if owner is None or machine.defined.owner == owner]
-        module.exit_json(vms=[machine.facts() for machine in sorted(chosen, key=lambda one: one.name)])
+        read = [(observe(connection, domain), domain) for domain in domains]
+        chosen = [pair for pair in read if pair[0] and owner in (None, pair[0].defined.owner)]
+        machines = {machine.name: machine.facts() for machine, _ in chosen}
+        if addresses:
+            live = {machine.name: (domain, domain.XMLDesc(0)) for machine, domain in chosen if machine.active}
+            known = addresses_of(live)
+            for vm, facts in machines.items():
+                facts["addresses"] = [address.facts() for address in known.get(vm, [])]
+        module.exit_json(vms=[machines[vm] for vm in sorted(machines)])
 
 
 if __name__ == "__main__":

@@ -62,8 +62,7 @@ def on(lab: Lab, outcome: Outcome, name: str, *command: str) -> str:
     """Run a command on a machine by ssh, with the keys that were pinned."""
     address = outcome.data(name)["address"]
     there = LabHost(name, address, lab.name, lab.namespace, lab.directory / name)
-    ssh = [part for part in lab.ssh(there)]
-    return lab.run([*ssh, *command], capture_output=True, text=True, check=True).stdout
+    return lab.run([*lab.ssh(there), *command], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_machine_is_installed_from_the_network_and_becomes_a_host(lab: Lab, tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def connect_vlan(lab: Lab, host: LabHost, vlan: int) -> str:
     """Connect a VLAN of the switch with the lab's network, with DHCP for the machines on it; return its prefix."""
     port, prefix = f"gw{vlan}", f"10.78.{vlan}."
     leases = ["--dhcp-authoritative", f"--dhcp-range={prefix}10,{prefix}99,1h", "--dhcp-leasefile=/run/dhcp.leases"]
+    internal = ["set", "interface", port, "type=internal"]
     for command in (
-        ["ovs-vsctl", "--timeout=20", "add-port", SWITCH, port, f"tag={vlan}"]
-        + ["--", "set", "interface", port, "type=internal"],
+        ["ovs-vsctl", "--timeout=20", "add-port", SWITCH, port, f"tag={vlan}", "--", *internal],
         ["ip", "address", "add", f"{prefix}1/24", "dev", port],
         ["ip", "link", "set", port, "up"],
         ["sysctl", "-qw", "net.ipv4.ip_forward=1"],

@@ -1,4 +1,4 @@
-"""Operations on virtual machines and their networks: asking for them. The rules, on a session that the caller commits."""
+"""Operations on virtual machines and their networks: asking for them, on a session that the caller commits."""
 
 from __future__ import annotations
 

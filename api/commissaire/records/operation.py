@@ -69,7 +69,7 @@ OF_MACHINES = (
     OperationKind.VM_NETWORK_CREATE,
     OperationKind.VM_NETWORK_REMOVE,
 )
-"""The kinds that work on hypervisors: their rows are named after machines or hypervisors, not after hosts' addresses."""
+"""The kinds that work on hypervisors: their rows are named after machines or hypervisors, not after hosts."""
 
 ROLLING = (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY, *OF_NODES)
 """The kinds that go from host to host within limits; only they can be held back, and take leases."""

@@ -1,4 +1,4 @@
-"""The REST interface of DataCentred's staging compute agent: the documented routes, and those of its released version."""
+"""The REST of DataCentred's staging compute agent: its documented routes, and those of its released version."""
 
 from __future__ import annotations
 
