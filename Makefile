@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml constraints.txt galaxy.yml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	sh tests/lab/libvirt.sh $(BIN)/python
 	touch $@
 
 run: setup ## Start the server on 127.0.0.1:8000 (ARGS="--data-dir DIR ...")

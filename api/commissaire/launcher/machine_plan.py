@@ -1,4 +1,4 @@
-"""The plan of an operation on virtual machines: the playbook's own words for what was asked for, and no host's login."""
+"""The plan of an operation on virtual machines: the playbook's own words for what was asked for."""
 
 from __future__ import annotations
 
