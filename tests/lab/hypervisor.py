@@ -53,3 +53,11 @@ def connect_vlan(lab: Lab, host: LabHost, vlan: int) -> str:
         host.run(command, capture_output=True)
     lab.run(["ip", "route", "add", f"{prefix}0/24", "via", host.address], check=True)
     return prefix
+
+
+def listen(host: LabHost) -> str:
+    """Let libvirt be reached over TCP by everybody, which is nobody but the lab; return the URI."""
+    (host.root / "etc/libvirt/libvirtd.conf").write_text('auth_tcp = "none"\n')
+    for command in (["stop", "libvirtd"], ["start", "libvirtd-tcp.socket"], ["start", "libvirtd"]):
+        host.run(["systemctl", *command], capture_output=True)
+    return f"qemu+tcp://{host.address}/system"
