@@ -17,6 +17,8 @@ PACKAGES = (
     "qemu-system-x86",
     "qemu-utils",
 )
+ANNOUNCING = (*PACKAGES, "avahi-daemon", "avahi-utils", "python3-dbus")
+"""With what announces its machines by mDNS, and what hears that."""
 SWITCH = "br0"
 POOL = "/var/lib/libvirt/images"
 
