@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -170,6 +171,16 @@ class Announcements(Background):
         if key not in self._logged and len(self._logged) < MAX_LOGGED:
             self._logged.add(key)
             log.warning(event, **what)
+
+
+def allowed_by(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether one of the patterns has a URI. `*` stands for letters, digits, `.`, `_` and `-` only.
+
+    What else there may be in a URI leads elsewhere: its parameters can name a command for libvirt to run.
+    """
+    parts = ["[A-Za-z0-9._-]*".join(map(re.escape, pattern.split("*"))) for pattern in patterns]
+    expressions = [re.compile(part) for part in parts]
+    return lambda uri: any(expression.fullmatch(uri) for expression in expressions)
 
 
 def read_announcement(instance: str, host: str, text: bytes) -> Announcement | None:
