@@ -38,7 +38,7 @@ _PIECES = 9
 _ASKED_AT_ONCE = 100
 _ASKED_TIMES = 3
 _ASK_SECONDS = 1.0
-_IDLE_SECONDS = 3600.0
+_LOOK_SECONDS = 10.0
 
 
 class AnnouncementsError(Exception):
@@ -64,10 +64,6 @@ class _Instance:
         self.ignored = False
         self.asked = 0
 
-    @property
-    def open(self) -> bool:
-        return self.announcement is None and not self.ignored and self.asked < _ASKED_TIMES
-
 
 class Announcements(Background):
     """Listens from start() to stop(), and knows the machines of those hypervisors whose URIs are `allowed`.
@@ -76,7 +72,7 @@ class Announcements(Background):
     """
 
     def __init__(self, allowed: Callable[[str], bool], interfaces: Sequence[str] = ()) -> None:
-        super().__init__("announcements", _IDLE_SECONDS)
+        super().__init__("announcements", _LOOK_SECONDS)
         self._allowed = allowed
         self._interfaces = interfaces
         self._zeroconf: Zeroconf | None = None
@@ -116,14 +112,22 @@ class Announcements(Background):
             return sum(instance.ignored for instance in self._instances.values())
 
     def turn(self) -> float:
-        """Ask for what is missing of instances that are known by their name alone."""
+        """Ask for what is missing of instances, or has grown old; forget what nobody answers for.
+
+        Where a machine runs lives for 120 s, its name for 75 minutes: nobody is believed that long.
+        """
         with self._lock:
-            waiting = [name for name, instance in self._instances.items() if instance.open][:_ASKED_AT_ONCE]
+            missing = [name for name in self._instances if None in self._records(name)]
+            waiting = [name for name in missing if self._instances[name].asked < _ASKED_TIMES][:_ASKED_AT_ONCE]
+            for name in missing:
+                instance = self._instances[name]
+                if instance.asked == _ASKED_TIMES:
+                    instance.announcement, instance.ignored = None, False
             for name in waiting:
                 self._instances[name].asked += 1
         for name in waiting:
             self._ask(name)
-        return _ASK_SECONDS if waiting else _IDLE_SECONDS
+        return _ASK_SECONDS if waiting else _LOOK_SECONDS
 
     def _ask(self, name: str) -> None:
         question = DNSOutgoing(flags=0)
@@ -150,7 +154,7 @@ class Announcements(Background):
         instance = self._instances.get(name)
         if instance is None:
             return
-        host, text = _records(zeroconf, name)
+        host, text = self._records(name)
         if host is None or text is None:
             self.wake()
             return
@@ -161,10 +165,23 @@ class Announcements(Background):
         with self._lock:
             instance.announcement = announcement if allowed else None
             instance.ignored = not allowed
+            instance.asked = 0
         if announcement is None:
             self._log_once("announcement_malformed", host=host[:MAX_URI])
         elif not allowed:
             self._log_once("announcement_ignored", uri=announcement.uri, host=host[:MAX_URI])
+
+    def _records(self, name: str) -> tuple[str | None, bytes | None]:
+        """Return the host and the text of an instance, as far as they are known; of several the last."""
+        if self._zeroconf is None:
+            return None, None
+        services, texts = (self._zeroconf.cache.get_all_by_details(name, kind, _IN) for kind in (_SRV, _TXT))
+        service = max(services, key=lambda record: record.created, default=None)
+        text = max(texts, key=lambda record: record.created, default=None)
+        return (
+            service.server if isinstance(service, DNSService) else None,
+            text.text if isinstance(text, DNSText) else None,
+        )
 
     def _log_once(self, event: str, **what: str | int) -> None:
         key = f"{event} {what}"
@@ -230,18 +247,6 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _records(zeroconf: Zeroconf, name: str) -> tuple[str | None, bytes | None]:
-    """Return the host and the text of an instance, as far as they were heard; of several the last."""
-    services = zeroconf.cache.get_all_by_details(name, _SRV, _IN)
-    texts = zeroconf.cache.get_all_by_details(name, _TXT, _IN)
-    service = max(services, key=lambda record: record.created, default=None)
-    text = max(texts, key=lambda record: record.created, default=None)
-    return (
-        service.server if isinstance(service, DNSService) else None,
-        text.text if isinstance(text, DNSText) else None,
-    )
 
 
 def _pairs(text: bytes) -> dict[str, bytes]:

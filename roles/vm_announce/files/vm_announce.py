@@ -39,6 +39,9 @@ STRINGS = 9
 """Of one value; what is longer is cut."""
 PAUSE_SECONDS = 5.0
 UNSETTLED_PAUSE_SECONDS = 0.5
+QUIET_SECONDS = 9.0
+"""How old what is taken back must be: a goodbye within half a second of an announcement Avahi takes for a duplicate and
+does not send, and it announces four times, up to 8 s after the beginning. Listeners would believe it for 75 minutes."""
 LOST_SECONDS = 60.0
 """After which the machines of a libvirt that can't be reached are not announced any more."""
 
@@ -175,11 +178,13 @@ class Hypervisor:
 
 @dataclass
 class Entry:
-    """A machine that Avahi announces as `instance`, by one of its groups."""
+    """A machine that Avahi announces as `instance`, by one of its groups, since a time; `label` was wanted."""
 
     machine: Machine
+    label: str
     instance: str
     group: Any
+    since: float
 
 
 class Announcer:
@@ -234,9 +239,12 @@ class Announcer:
         return problems
 
     def _bring_about(self, machines: dict[str, Machine]) -> list[str]:
-        for uuid, entry in list(self.entries.items()):
-            if uuid not in machines or machines[uuid].name != entry.machine.name:
-                self._withdraw(uuid)
+        over = {
+            uuid: entry
+            for uuid, entry in self.entries.items()
+            if uuid not in machines or label(machines[uuid]) != entry.label
+        }
+        self._withdraw(*(uuid for uuid, entry in over.items() if time.monotonic() - entry.since > QUIET_SECONDS))
         problems = []
         for uuid, machine in machines.items():
             if uuid in self.entries:
@@ -247,7 +255,7 @@ class Announcer:
         for uuid, state in states.items():
             if state in (COLLISION, FAILURE):
                 problems += self._add_again(self.entries[uuid], state)
-        self.settled = all(state == ESTABLISHED for state in states.values())
+        self.settled = all(state == ESTABLISHED for state in states.values()) and not over
         return problems
 
     def _leave(self) -> None:
@@ -266,7 +274,7 @@ class Announcer:
         except dbus.DBusException as error:
             group.Free()
             return [f"machine {machine.name} is not announced: Avahi says: {error.get_dbus_message()}"]
-        self.entries[machine.uuid] = Entry(machine, instance, group)
+        self.entries[machine.uuid] = Entry(machine, label(machine), instance, group, time.monotonic())
         return []
 
     def _fill(self, group: Any, machine: Machine, instance: str) -> bool:
@@ -289,7 +297,7 @@ class Announcer:
         return self._add(entry.machine, other if state == COLLISION else entry.instance)
 
     def _renew(self, machine: Machine) -> None:
-        """Announce another owner of a machine under the name it has."""
+        """Tell another owner or name of a machine that is announced already."""
         entry = self.entries[machine.uuid]
         if machine != entry.machine:
             for interface in self._interfaces:
