@@ -39,6 +39,7 @@ _ASKED_AT_ONCE = 100
 _ASKED_TIMES = 3
 _ASK_SECONDS = 1.0
 _LOOK_SECONDS = 10.0
+_FORGOTTEN_SECONDS = 30.0
 
 
 class AnnouncementsError(Exception):
@@ -112,26 +113,29 @@ class Announcements(Background):
             return sum(instance.ignored for instance in self._instances.values())
 
     def turn(self) -> float:
-        """Ask for what is missing of instances, or has grown old; forget what nobody answers for.
+        """Ask for what is missing of instances, or has grown old; forget what nobody answers for, until somebody does.
 
         Where a machine runs lives for 120 s, its name for 75 minutes: nobody is believed that long.
         """
         with self._lock:
-            missing = [name for name in self._instances if None in self._records(name)]
-            waiting = [name for name in missing if self._instances[name].asked < _ASKED_TIMES][:_ASKED_AT_ONCE]
-            for name in missing:
-                instance = self._instances[name]
+            missing = {name: one for name, one in self._instances.items() if None in self._records(name)}
+            waiting = [name for name, one in missing.items() if one.asked < _ASKED_TIMES][:_ASKED_AT_ONCE]
+            for instance in missing.values():
                 if instance.asked == _ASKED_TIMES:
                     instance.announcement, instance.ignored = None, False
             for name in waiting:
-                self._instances[name].asked += 1
+                missing[name].asked += 1
         for name in waiting:
             self._ask(name)
+        if missing and not waiting:
+            self._ask(SERVICE)
+            return _FORGOTTEN_SECONDS
         return _ASK_SECONDS if waiting else _LOOK_SECONDS
 
     def _ask(self, name: str) -> None:
+        """Ask for one instance, or for all, as for one with a dot: zeroconf would send each part of it as a label."""
         question = DNSOutgoing(flags=0)
-        if "." in name.removesuffix(f".{SERVICE}"):  # zeroconf would send each part of it as a label: ask for all
+        if "." in name.removesuffix(f".{SERVICE}"):
             question.add_question(DNSQuestion(SERVICE, _PTR, _IN))
         else:
             for kind in (_SRV, _TXT):
