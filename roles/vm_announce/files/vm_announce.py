@@ -248,7 +248,7 @@ class Announcer:
         problems = []
         for uuid, machine in machines.items():
             if uuid in self.entries:
-                self._renew(machine)
+                problems += self._renew(machine)
             else:
                 problems += self._add(machine, label(machine))
         states = {uuid: entry.group.GetState() for uuid, entry in self.entries.items()}
@@ -296,14 +296,20 @@ class Announcer:
         other = str(self._server.GetAlternativeServiceName(entry.instance))
         return self._add(entry.machine, other if state == COLLISION else entry.instance)
 
-    def _renew(self, machine: Machine) -> None:
+    def _renew(self, machine: Machine) -> list[str]:
         """Tell another owner or name of a machine that is announced already."""
         entry = self.entries[machine.uuid]
-        if machine != entry.machine:
+        if machine == entry.machine:
+            return []
+        described = self._text(machine, entry.instance)
+        try:
             for interface in self._interfaces:
-                described = self._text(machine, entry.instance)
                 entry.group.UpdateServiceTxt(*self._instance(interface, entry.instance), described)
-            entry.machine = machine
+        except dbus.DBusException:  # it may still take the whole of it
+            self._withdraw(machine.uuid)
+            return self._add(machine, entry.instance)
+        entry.machine = machine
+        return []
 
     def _withdraw(self, *uuids: str) -> None:
         for uuid in uuids:
