@@ -20,6 +20,8 @@ PACKAGES = (
     "virtinst",
     "xorriso",
 )
+ANNOUNCING = (*PACKAGES, "avahi-daemon", "avahi-utils", "python3-dbus")
+"""With what announces its machines by mDNS, and what hears that."""
 SWITCH = "br0"
 POOL = "/var/lib/libvirt/images"
 
