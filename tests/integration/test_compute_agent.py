@@ -46,9 +46,11 @@ def status(controller: Controller, method: str, path: str, body: Any = None) -> 
 def left(controller: Controller) -> tuple[list[str], list[str]]:
     """Return the names of the machines and of the volumes that the hypervisor has, as it tells itself."""
     lab = controller.lab
-    vms = run_module(lab, lab.hosts[0], "vm_info")["vms"]
-    volumes = run_module(lab, lab.hosts[0], "vm_volume_info", pool="default")["volumes"]
-    return sorted(vm["name"] for vm in vms), sorted(volume["name"] for volume in volumes)
+    vms = run_module(lab, lab.hosts[0], "vm_info")
+    volumes = run_module(lab, lab.hosts[0], "vm_volume_info", pool="default")
+    assert not vms.get("failed"), vms["msg"]
+    assert not volumes.get("failed"), volumes["msg"]
+    return sorted(vm["name"] for vm in vms["vms"]), sorted(volume["name"] for volume in volumes["volumes"])
 
 
 def within(seconds: float, condition: Callable[[], Any], what: str) -> Any:
@@ -130,11 +132,11 @@ def test_two_creates_at_once_make_one_machine(controller: Controller) -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [
-        ({"networks": ["no_such"]}, 502, "no network with matching name 'no_such'"),
+        ({"networks": ["no_such"]}, 502, "there is no network no_such; make it first"),
         ({"install": True, "location": "http://127.0.0.1:9/none"}, 502, "virt-install says: "),
-        ({"disks": [1, 1024 * 1024]}, 502, ""),
+        ({"disks": [1, 2 * 1024 * 1024]}, 400, "disks"),
         ({"install": True}, 400, "location is missing"),
-        ({"install": True, "location": "/etc/passwd"}, 502, "is no URL"),
+        ({"install": True, "location": "/etc/passwd"}, 400, "location"),
         ({"memory": "much"}, 400, "memory"),
         ({"disks": []}, 400, "disks"),
         ({"networks": ["{{ lookup('pipe', 'id') }}"]}, 400, "can't be called"),

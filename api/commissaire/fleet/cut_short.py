@@ -33,8 +33,6 @@ _LEFT = {
     "rolling_back": "it may run what was deployed, or what it ran before",
     "rolled_back": "it runs what it ran before",
     "creating": "parts of it may be there; remove it before you create it again",
-    "installing": "it goes on installing; look at its console, or remove it",
-    "starting": "it is there, and may be starting",
     "removing": "parts of it may still be there; remove it again",
     "wiring": "the network may be there or not; ask for it again",
 }

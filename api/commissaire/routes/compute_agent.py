@@ -9,9 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from starlette.concurrency import run_in_threadpool
 
 from commissaire.auth.role import Role
-from commissaire.fleet.errors import Conflict, Invalid, NotFound
+from commissaire.fleet.errors import Conflict, NotFound
 from commissaire.fleet.hypervisors import usable_hypervisor
-from commissaire.fleet.machines import check_machine_name, check_network_name, request_machine, request_network
+from commissaire.fleet.machines import (
+    LOCATION_PATTERN,
+    check_machine_name,
+    check_network_name,
+    request_machine,
+    request_network,
+)
+from commissaire.fleet.operations import Requester
 from commissaire.machines.errors import HypervisorFailed
 from commissaire.machines.link import Link
 from commissaire.machines.machine import Machine, find_domain, list_machines, read_machine
@@ -41,7 +48,9 @@ class HostWanted(BaseModel):
     ]
     networks: Annotated[list[StrictStr], Field(max_length=64, description="The networks it has a port on.")]
     install: StrictBool = Field(default=False, description="Whether an operating system is installed from `location`.")
-    location: StrictStr | None = Field(default=None, max_length=2048, description="The tree of the installer.")
+    location: StrictStr | None = Field(
+        default=None, max_length=2048, pattern=LOCATION_PATTERN, description="The URL of the installer's tree."
+    )
     cmdline: StrictStr | None = Field(default=None, max_length=2048, description="What the installer's kernel is told.")
     console: StrictBool = Field(
         default=False, description="Whether the installer shows itself on the serial console; nothing waits for that."
@@ -132,11 +141,9 @@ def probe_host(hostname: str, parts: Parts) -> Response:
 @router.post("/hosts/{hostname}", status_code=201, openapi_extra=_OPERATOR, responses=responses(400, 404, 409, 502))
 async def create_host(hostname: str, body: HostWanted, parts: Parts, asker: Asker, response: Response) -> HostShown:
     """Create a machine; the answer comes when it is there and its installation has begun."""
-    operation, row = await _made(parts, asker, hostname, body)
+    operation = await _made(parts, asker, hostname, body)
     response.headers["X-Commissaire-Operation"] = str(operation.id)
-    shown = await run_in_threadpool(_machine, parts, hostname)
-    del row
-    return HostShown.of(shown)
+    return HostShown.of(await run_in_threadpool(_machine, parts, hostname))
 
 
 @router.post("/host/{hostname}", status_code=201, openapi_extra=_OPERATOR, responses=responses(400, 404, 409, 502))
@@ -182,9 +189,8 @@ async def delete_host(hostname: str, parts: Parts, asker: Asker) -> Response:
 )
 def start_host(hostname: str, parts: Parts) -> Response:
     """Start a machine. One that runs already goes on."""
-    name = check_machine_name(hostname)
-    if not _link(parts).call(lambda connection: start(connection, name)):
-        raise NotFound(f"there is no machine {name}")
+    if not _link(parts).call(lambda connection: start(connection, hostname)):
+        raise NotFound(f"there is no machine {hostname}")
     return Response(status_code=204)
 
 
@@ -208,7 +214,6 @@ def get_network(networkname: str, parts: Parts) -> NetworkShown:
 )
 def probe_network(hostname: str, networkname: str, parts: Parts) -> Response:
     """Tell whether there is a network of that name; whose it is, its name tells."""
-    check_machine_name(hostname)
     _network(parts, networkname)
     return Response(status_code=204)
 
@@ -261,27 +266,26 @@ def _link(parts: Services) -> Link:
 
 
 def _machine(parts: Services, hostname: str) -> Machine:
-    name, link = check_machine_name(hostname), _link(parts)
+    link = _link(parts)
 
     def look(connection: Any) -> Machine | None:
-        domain = find_domain(connection, name)
+        domain = find_domain(connection, hostname)
         return None if domain is None else read_machine(domain, link.name)
 
     machine = link.call(look)
     if machine is None:
-        raise NotFound(f"there is no machine {name}")
+        raise NotFound(f"there is no machine {hostname}")
     return machine
 
 
 def _network(parts: Services, networkname: str) -> VirtualNetwork:
-    name = check_network_name(networkname)
-    network = _link(parts).call(lambda connection: find_network(connection, name))
+    network = _link(parts).call(lambda connection: find_network(connection, networkname))
     if network is None:
-        raise NotFound(f"there is no network {name}")
+        raise NotFound(f"there is no network {networkname}")
     return network
 
 
-async def _made(parts: Services, asker: Any, hostname: str, body: HostWanted) -> tuple[Operation, OperationHost]:
+async def _made(parts: Services, asker: Requester, hostname: str, body: HostWanted) -> Operation:
     name = check_machine_name(hostname)
     for network in body.networks:
         check_network_name(network)
@@ -295,15 +299,13 @@ async def _made(parts: Services, asker: Any, hostname: str, body: HostWanted) ->
             parts.dispatcher.enqueue(session, operation)
             return operation.id or 0
 
-    operation_id = await run_in_threadpool(ask)
-    operation, row = await wait_for(parts, operation_id, _ANSWER_SECONDS, lambda row: bool(row.data.get("created")))
-    if not row.data.get("created"):
-        _check(operation, row)
-    return operation, row
+    operation, row = await wait_for(parts, await run_in_threadpool(ask), _ANSWER_SECONDS)
+    _check(operation, row)
+    return operation
 
 
 async def _on_network(
-    parts: Services, asker: Any, kind: OperationKind, networkname: str, wanted: dict[str, Any]
+    parts: Services, asker: Requester, kind: OperationKind, networkname: str, wanted: dict[str, Any]
 ) -> None:
     def ask() -> int:
         with parts.database.write() as session:
@@ -322,6 +324,4 @@ def _check(operation: Operation, row: OperationHost) -> None:
     why = row.message or operation.message or "it has not ended yet"
     if row.data.get("exists"):
         raise Conflict(why)
-    if row.data.get("invalid"):
-        raise Invalid(why)
     raise HypervisorFailed(f"{why} (operation {operation.id})")
