@@ -125,13 +125,13 @@ def list_hosts(parts: Parts) -> list[HostShown]:
     return [HostShown.of(machine) for machine in link.call(lambda connection: list_machines(connection, link.name))]
 
 
-@router.get("/hosts/{hostname}", responses=responses(400, 404, 502))
+@router.get("/hosts/{hostname}", responses=responses(404, 502))
 def get_host(hostname: str, parts: Parts) -> HostShown:
     """Return a machine."""
     return HostShown.of(_machine(parts, hostname))
 
 
-@router.get("/host/{hostname}", status_code=204, response_class=Response, responses=responses(400, 404, 502))
+@router.get("/host/{hostname}", status_code=204, response_class=Response, responses=responses(404, 502))
 def probe_host(hostname: str, parts: Parts) -> Response:
     """Tell whether there is a machine of that name."""
     _machine(parts, hostname)
@@ -185,7 +185,7 @@ async def delete_host(hostname: str, parts: Parts, asker: Asker) -> Response:
     status_code=204,
     response_class=Response,
     openapi_extra=_OPERATOR,
-    responses=responses(400, 404, 502),
+    responses=responses(404, 502),
 )
 def start_host(hostname: str, parts: Parts) -> Response:
     """Start a machine. One that runs already goes on."""
@@ -200,7 +200,7 @@ def list_all_networks(parts: Parts) -> list[NetworkShown]:
     return [NetworkShown.of(network) for network in _link(parts).call(list_networks)]
 
 
-@router.get("/networks/{networkname}", responses=responses(400, 404, 502))
+@router.get("/networks/{networkname}", responses=responses(404, 502))
 def get_network(networkname: str, parts: Parts) -> NetworkShown:
     """Return a network."""
     return NetworkShown.of(_network(parts, networkname))
@@ -210,7 +210,7 @@ def get_network(networkname: str, parts: Parts) -> NetworkShown:
     "/host/{hostname}/network/{networkname}",
     status_code=204,
     response_class=Response,
-    responses=responses(400, 404, 502),
+    responses=responses(404, 502),
 )
 def probe_network(hostname: str, networkname: str, parts: Parts) -> Response:
     """Tell whether there is a network of that name; whose it is, its name tells."""
@@ -291,6 +291,7 @@ async def _made(parts: Services, asker: Requester, hostname: str, body: HostWant
         check_network_name(network)
 
     def ask() -> int:
+        _check_hypervisor(parts)
         if _link(parts).call(lambda connection: find_domain(connection, name)) is not None:
             raise Conflict(f"machine {name} is there already; remove it first, or choose another name")
         with parts.database.write() as session:
@@ -302,6 +303,11 @@ async def _made(parts: Services, asker: Requester, hostname: str, body: HostWant
     operation, row = await wait_for(parts, await run_in_threadpool(ask), _ANSWER_SECONDS)
     _check(operation, row)
     return operation
+
+
+def _check_hypervisor(parts: Services) -> None:
+    with parts.database.read() as session:
+        usable_hypervisor(session, parts.settings.compute_agent_hypervisor)
 
 
 async def _on_network(
