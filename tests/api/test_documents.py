@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import KEY, Fleet
+from api.node import node
 from commissaire.fleet.parameters import (
     DeployParameters,
     KubeletUpgradeParameters,
@@ -71,8 +72,9 @@ def parse(example: str) -> tuple[str, str, dict[str, str], str | None]:
     return options.method or ("POST" if body else "GET"), options.url.removeprefix("$URL"), headers, body
 
 
-def test_every_route_has_an_example_and_every_example_works(fleet: Fleet) -> None:
+def test_every_route_has_an_example_and_every_example_works(fleet: Fleet, tmp_path: Path) -> None:
     unseen = set(ROUTES)
+    fleet.hypervisor("lab", node(tmp_path / "lab.xml", {"db": "ann"}))
     with fleet.services.database.write() as session:
         key = create_api_key(session, "robot")
     for example in EXAMPLES:
