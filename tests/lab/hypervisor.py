@@ -38,6 +38,17 @@ def prepare(host: LabHost) -> None:
         host.run(command, capture_output=True)
 
 
+def listen(host: LabHost) -> None:
+    """Let whoever is in the lab's network reach libvirt at its TCP port, without signing in."""
+    (host.root / "etc/libvirt/libvirtd.conf").write_text('auth_tcp = "none"\n')
+    for command in (
+        ["systemctl", "stop", "libvirtd"],
+        ["systemctl", "start", "libvirtd-tcp.socket"],
+        ["systemctl", "start", "libvirtd"],
+    ):
+        host.run(command, capture_output=True)
+
+
 def connect_vlan(lab: Lab, host: LabHost, vlan: int) -> str:
     """Connect a VLAN of the switch with the lab's network, with DHCP for the machines on it; return its prefix."""
     port, prefix = f"gw{vlan}", f"10.78.{vlan}."
