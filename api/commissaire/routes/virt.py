@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from commissaire.auth.role import Role
-from commissaire.auth.virt_mode import ANYONE, Caller
-from commissaire.fleet.errors import Invalid, NotAllowed, NotFound, NotThisVerb
-from commissaire.fleet.hypervisors import hypervisors_to_ask
+from commissaire.auth.virt_mode import ANYONE
+from commissaire.fleet.errors import NotAllowed, NotFound, NotThisVerb
 from commissaire.machines.command import Arguments, Command, Result, find_command
 from commissaire.machines.device import check_reach
 from commissaire.machines.link import Link
@@ -21,53 +20,30 @@ from commissaire.machines.owned import find_owned, list_owned, owned_domain
 from commissaire.problems import responses
 from commissaire.requests import AUDIT_DETAIL
 from commissaire.routes.text import Text
-from commissaire.routes.virt_answer import XML, answer, prefers_json, xml_answer
-from commissaire.services import Parts, Services
+from commissaire.routes.virt_answer import answer
+from commissaire.routes.virt_request import FORM, XML, Asked, Asking
 
 router = APIRouter(tags=["virt"])
 NOBODY = "-"
 """The client that machines without an owner have."""
-_FIELDS = 16
-_FORM = "application/x-www-form-urlencoded"
-_SHOWN: dict[int | str, dict[str, Any]] = {
-    200: {"content": {XML: {"schema": {"type": "string"}}, "application/json": {"schema": {"type": "object"}}}}
-}
 _TEXT = {"schema": {"type": "string"}}
 _PARAMETERS = {"schema": {"type": "object", "properties": {"xml": {"type": "string"}, "flags": {"type": "integer"}}}}
 _CHANGING = {
     "x-role": Role.OPERATOR,
-    "requestBody": {"content": {_FORM: _PARAMETERS, XML: _TEXT, "text/xml": _TEXT}},
+    "requestBody": {"content": {FORM: _PARAMETERS, **dict.fromkeys(XML, _TEXT)}},
 }
-Which = Annotated[str | None, Query(max_length=64, description="The hypervisor, where several have such a machine.")]
+_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"content": {XML[0]: _TEXT, "application/json": {"schema": {"type": "object"}}}}
+}
+# the handlers declare the parameters of commands for the OpenAPI document and its checks; `Asked` has them
 Flags = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="libvirt's flags, added.")]
 Port = Annotated[Text | None, Query(description="Of InterfaceStats: the interface's name, or its MAC address.")]
-# the handlers declare the parameters of commands for the OpenAPI document and its checks; `Given` has them
 
 
-async def _caller(request: Request, parts: Parts) -> Caller:
-    return Caller(parts.settings.virt_mode, request.state.user, request.state.role)
-
-
-async def _given(request: Request) -> dict[str, str]:
-    """Return the parameters of a request, from its query and its body, each once."""
-    found = [pair for pair in request.query_params.multi_items() if pair[0] != "hypervisor"]
-    if request.method == "POST":
-        _refuse_other_sites(request)
-        found += _in_body(await request.body(), request.headers.get("content-type", ""))
-    given = dict(found)
-    if len(given) != len(found):
-        raise Invalid("a parameter is given twice; give each once, in the query or in the body")
-    return given
-
-
-CallerOf = Annotated[Caller, Depends(_caller)]
-Given = Annotated[dict[str, str], Depends(_given)]
-
-
-@router.get("/virt", response_class=Response, responses=_SHOWN | responses(502))
-def list_domains(request: Request, parts: Parts, caller: CallerOf) -> Response:
+@router.get("/virt", response_class=Response, responses=_SHOWN | responses(400, 404, 502))
+def list_domains(asked: Asking) -> Response:
     """Return the machines that the caller may see, those of all hypervisors."""
-    return _list(request, parts, caller, None)
+    return _list(asked, None)
 
 
 @router.get("/virt.xsl", response_class=Response, responses={200: {"content": {"application/xslt+xml": _TEXT}}})
@@ -76,21 +52,18 @@ async def get_stylesheet() -> Response:
     return Response(_stylesheet(), media_type="application/xslt+xml")
 
 
-@router.get("/virt/{client}", response_class=Response, responses=_SHOWN | responses(404, 502))
-def list_domains_of(client: str, request: Request, parts: Parts, caller: CallerOf) -> Response:
+@router.get("/virt/{client}", response_class=Response, responses=_SHOWN | responses(400, 404, 502))
+def list_domains_of(client: str, asked: Asking) -> Response:
     """Return the machines of an owner; `-` is nobody."""
-    if not caller.sees(_owner(client)):
+    if not asked.caller.sees(_owner(client)):
         raise NotFound(f"there is no client {client}")
-    return _list(request, parts, caller, _owner(client))
+    return _list(asked, _owner(client))
 
 
 @router.get("/virt/{client}/{vm}", response_class=Response, responses=_SHOWN | responses(400, 404, 409, 502))
-def get_domain(
-    client: str, vm: str, request: Request, parts: Parts, caller: CallerOf, given: Given,
-    hypervisor: Which = None, flags: Flags = None,
-) -> Response:  # fmt: skip
+def get_domain(client: str, vm: str, asked: Asking, flags: Flags = None) -> Response:
     """Return a machine's XML: virDomainGetXMLDesc."""
-    return _carry_out(request, parts, caller, client, vm, find_command("virDomainGetXMLDesc"), given, hypervisor)
+    return _carry_out(asked, client, vm, find_command("virDomainGetXMLDesc"))
 
 
 @router.get(
@@ -99,11 +72,10 @@ def get_domain(
     responses=_SHOWN | responses(400, 404, 405, 409, 501, 502),
 )
 def read_domain(
-    client: str, vm: str, command: str, request: Request, parts: Parts, caller: CallerOf, given: Given,
-    hypervisor: Which = None, flags: Flags = None, path: Port = None, device: Port = None,
-) -> Response:  # fmt: skip
+    client: str, vm: str, command: str, asked: Asking, flags: Flags = None, path: Port = None, device: Port = None
+) -> Response:
     """Return what a function of libvirt's says of a machine."""
-    return _carry_out(request, parts, caller, client, vm, find_command(command), given, hypervisor)
+    return _carry_out(asked, client, vm, find_command(command))
 
 
 @router.post(
@@ -112,71 +84,44 @@ def read_domain(
     openapi_extra=_CHANGING,
     responses=_SHOWN | responses(400, 404, 405, 409, 501, 502),
 )
-def change_domain(
-    client: str, vm: str, command: str, request: Request, parts: Parts, caller: CallerOf, given: Given,
-    hypervisor: Which = None, flags: Flags = None,
-) -> Response:  # fmt: skip
+def change_domain(client: str, vm: str, command: str, asked: Asking, flags: Flags = None) -> Response:
     """Call a function of libvirt's that changes a machine."""
-    return _carry_out(request, parts, caller, client, vm, find_command(command), given, hypervisor)
+    return _carry_out(asked, client, vm, find_command(command))
 
 
-def _list(request: Request, parts: Services, caller: Caller, owner: str | None) -> Response:
-    machines, silent = list_owned(
-        parts.hypervisors, _links(parts, caller, None), lambda of: caller.sees(of) and owner in (None, of)
-    )
+def _list(asked: Asked, owner: str | None) -> Response:
+    def wanted(of: str) -> bool:
+        return asked.caller.sees(of) and owner in (None, of)
+
+    machines, silent = list_owned(asked.parts.hypervisors, asked.links(), wanted)
     content = {
         "domain": [_shown(machine) for machine in machines],
         "silent": [{"hypervisor": name, "reason": why} for name, why in sorted(silent.items())],
     }
-    return answer(_accept(request), parts.settings.virt_stylesheet, "domains", content)
+    return answer(asked.request, asked.parts.settings.virt_stylesheet, "domains", content)
 
 
-def _carry_out(
-    request: Request,
-    parts: Services,
-    caller: Caller,
-    client: str,
-    vm: str,
-    command: Command,
-    given: dict[str, str],
-    hypervisor: str | None,
-) -> Response:
+def _carry_out(asked: Asked, client: str, vm: str, command: Command) -> Response:
     """Find the machine, see that the caller may do that, and do it."""
-    _check_method(request.method, command)
-    arguments, owner = command.arguments(given), _owner(client)
-    if not caller.sees(owner) or "\0" in vm:
+    _check_method(asked.request.method, command)
+    arguments, owner = command.arguments(asked.given), _owner(client)
+    if not asked.caller.sees(owner) or "\0" in vm:
         raise NotFound(f"there is no machine {vm}")
-    link = find_owned(parts.hypervisors, _links(parts, caller, hypervisor), owner, vm)
-    if (command.changes or command.reveals(arguments)) and not caller.changes(owner):
-        raise NotAllowed(
-            f"{command.name}{' with passwords' if command.reveals(arguments) else ''} changes or reveals something, "
-            f"and in virt_mode {caller.mode} {request.state.user or 'nobody'} may not; ask the server's administrator"
-        )
+    link = find_owned(asked.parts.hypervisors, asked.links(), owner, vm)
+    _check_right(asked, command, arguments, owner)
     if command.changes:
-        _tell_audit(request, link, arguments)
+        _tell_audit(asked, link, arguments)
 
     def act(connection: Any) -> Result:
         domain = owned_domain(connection, owner, vm)
         if domain is None:
             raise NotFound(f"there is no machine {vm} any more")
-        if command.plugs and arguments.device is not None and not caller.unlimited:
+        if command.plugs and arguments.device is not None and not asked.caller.unlimited:
             check_reach(arguments.device, domain, owner)
         return command(domain, arguments)
 
     result = link.call(act, rests=False)
-    if "xml" in result and not prefers_json(_accept(request)):
-        return xml_answer(parts.settings.virt_stylesheet, result["xml"])
-    return answer(_accept(request), parts.settings.virt_stylesheet, command.name, result)
-
-
-def _links(parts: Services, caller: Caller, hypervisor: str | None) -> list[Link]:
-    """Return the connections to all hypervisors, or to the one that is asked for."""
-    with parts.database.read() as session:
-        known = hypervisors_to_ask(session)
-    if hypervisor is not None and hypervisor not in known:
-        raise NotFound(f"there is no hypervisor {hypervisor}")
-    wanted = known if hypervisor is None else {hypervisor: known[hypervisor]}
-    return [parts.hypervisors.link(name, uri, read_only=not caller.mode.changes) for name, uri in wanted.items()]
+    return answer(asked.request, asked.parts.settings.virt_stylesheet, command.name, result)
 
 
 def _check_method(method: str, command: Command) -> None:
@@ -185,10 +130,21 @@ def _check_method(method: str, command: Command) -> None:
         raise NotThisVerb(f"{command.name} {why}; send a {fit}", fit)
 
 
-def _tell_audit(request: Request, link: Link, arguments: Arguments) -> None:
-    device = f": {arguments.device}" if arguments.device else ""
-    setattr(request.state, AUDIT_DETAIL, f"hypervisor {link.name}{device}")
-    request.state.user = request.state.user or ANYONE
+def _check_right(asked: Asked, command: Command, arguments: Arguments, owner: str) -> None:
+    if not command.changes and not command.reveals(arguments):
+        return
+    if not asked.caller.changes(owner):
+        what = "changes the machine" if command.changes else "shows its passwords"
+        raise NotAllowed(
+            f"{command.name} {what}, and {asked.caller.name or 'nobody'} may not in virt_mode {asked.caller.mode}; "
+            "ask the server's administrator"
+        )
+
+
+def _tell_audit(asked: Asked, link: Link, arguments: Arguments) -> None:
+    state, device = asked.request.state, f": {arguments.device}" if arguments.device else ""
+    setattr(state, AUDIT_DETAIL, f"hypervisor {link.name}{device}")
+    state.user = state.user or ANYONE
 
 
 def _shown(machine: Machine) -> dict[str, Any]:
@@ -207,40 +163,6 @@ def _shown(machine: Machine) -> dict[str, Any]:
 
 def _owner(client: str) -> str:
     return "" if client == NOBODY else client
-
-
-def _accept(request: Request) -> str:
-    return ",".join(request.headers.getlist("accept"))
-
-
-def _in_body(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """Return the parameters in a body: a form, or the XML of a device."""
-    try:
-        text = body.decode().lstrip("\ufeff")
-    except UnicodeDecodeError as error:
-        raise Invalid(f"the body is no UTF-8: {error}") from error
-    media_type = content_type.partition(";")[0].strip().lower()
-    if not text.strip():
-        return []
-    if media_type in (XML, "text/xml") or text.lstrip().startswith("<"):  # curl calls everything a form
-        return [("xml", text)]
-    if media_type != _FORM:
-        raise Invalid(f"send the parameters as {_FORM}, or a device's XML as {XML}")
-    try:
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS)
-    except ValueError as error:
-        raise Invalid(f"the form has more than {_FIELDS} fields") from error
-
-
-def _refuse_other_sites(request: Request) -> None:
-    """Refuse what a page of another site lets a browser send, which adds the credentials that it has."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is None:  # a browser of before 2023, or none: a proxy may have changed `host`, so this comes second
-        foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    else:
-        foreign = site not in ("none", "same-origin")
-    if foreign:
-        raise NotAllowed("a page of another site sent this; nothing is changed by those")
 
 
 @cache

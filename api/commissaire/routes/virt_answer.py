@@ -7,33 +7,38 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-XML = "application/xml"
+_VARY = {"Vary": "Accept"}
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML document can hold (XML 1.0, production 2), not even escaped."""
 
 
-def answer(accept: str, stylesheet: str, name: str, content: dict[str, Any]) -> Response:
-    """Show *content* as XML with the root *name*, or as JSON. Each entry of a list is an element called as its key."""
-    if prefers_json(accept):
-        return JSONResponse(content, headers={"Vary": "Accept"})
+def answer(request: Request, stylesheet: str, name: str, content: dict[str, Any]) -> Response:
+    """Show *content* as the client asks for it: XML with the root *name*, before which *stylesheet* is named, or JSON.
+
+    Each entry of a list is an element called as its key. What is XML itself, `xml`, is the whole document.
+    """
+    if prefers_json(",".join(request.headers.getlist("accept"))):
+        return JSONResponse(content, headers=_VARY)
+    return Response(document(stylesheet, name, content), media_type="application/xml", headers=_VARY)
+
+
+def document(stylesheet: str, name: str, content: dict[str, Any]) -> str:
+    """Return *content* as a document of XML, see `answer`."""
+    named = f'<?xml-stylesheet type="text/xsl" href={quoteattr(stylesheet)}?>\n' if stylesheet else ""
+    if "xml" in content:
+        return f"{_DECLARATION}{named}{content['xml']}"
     root = ElementTree.Element(name)
     _fill(root, content)
-    return xml_answer(stylesheet, ElementTree.tostring(root, encoding="unicode"))
-
-
-def xml_answer(stylesheet: str, document: str) -> Response:
-    """Show an element of XML as a document; *stylesheet*, if any, is named before it."""
-    named = f'<?xml-stylesheet type="text/xsl" href={quoteattr(stylesheet)}?>\n' if stylesheet else ""
-    return Response(f"{_DECLARATION}{named}{document}", media_type=XML, headers={"Vary": "Accept"})
+    return f"{_DECLARATION}{named}{ElementTree.tostring(root, encoding='unicode')}"
 
 
 def prefers_json(accept: str) -> bool:
     """Tell whether an `Accept` header has JSON before XML; without a preference it is XML."""
-    return _quality(accept, "application/json") > max(_quality(accept, XML), _quality(accept, "text/xml"))
+    return _quality(accept, "application/json") > max(_quality(accept, "application/xml"), _quality(accept, "text/xml"))
 
 
 def _quality(accept: str, media_type: str) -> float:
