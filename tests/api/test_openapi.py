@@ -15,6 +15,7 @@ from schemathesis.schemas import APIOperation
 from starlette.testclient import TestClient
 
 from api.conftest import HOST_KEY, KEY, Fleet
+from api.machine_worker import working
 from commissaire.auth.role import Role
 
 _METHODS = {"get", "put", "post", "delete"}
@@ -85,14 +86,15 @@ def test_generated_requests_get_nothing_that_is_not_told(fleet: Fleet, document:
     fleet.end(1)
     fleet.end(fleet.restart())
     schema = schemathesis.openapi.from_dict({**document, "security": []})  # the client signs in by itself
-    known = {"name": "web", "address": "10.0.0.2", "operation_id": 2}
+    known = {"name": "web", "address": "10.0.0.2", "operation_id": 2, "hostname": "test", "networkname": "default"}
     found = [result.ok() for result in schema.get_all_operations()]
-    for operation in sorted(found, key=lambda each: not each.path.endswith("stream")):  # nothing runs for ever yet
-        names = {name: value for name, value in known.items() if f"{{{name}}}" in operation.path}
-        _try(fleet.client, operation.as_strategy())
-        _try(fleet.client, operation.as_strategy(path_parameters=names))
-        if _can_be_wrong(operation):
-            _try(fleet.client, operation.as_strategy(GenerationMode.NEGATIVE, path_parameters=names))
+    with working(fleet):
+        for operation in sorted(found, key=lambda each: not each.path.endswith("stream")):  # nothing runs for ever yet
+            names = {name: value for name, value in known.items() if f"{{{name}}}" in operation.path}
+            _try(fleet.client, operation.as_strategy())
+            _try(fleet.client, operation.as_strategy(path_parameters=names))
+            if _can_be_wrong(operation):
+                _try(fleet.client, operation.as_strategy(GenerationMode.NEGATIVE, path_parameters=names))
 
 
 def _can_be_wrong(operation: APIOperation) -> bool:

@@ -67,9 +67,8 @@ def box(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with Lab.make(hosts=1, containers=True, disk_mb=2048, packages=hypervisor.PACKAGES) as lab:
         host = lab.hosts[0]
         hypervisor.prepare(host)
-        hypervisor.listen(host)
+        record(folder / "data", hypervisor.listen(host))
         make_machines(lab, host)
-        record(folder / "data", f"qemu+tcp://{host.address}/system")
         users = {name: {"hash": hash_password(PASSWORD, rounds=4), "role": "operator"} for name in ("ann", "bob")}
         plugins = [{"name": "httpbasicauth", "users": users}]
         configuration = folder / "commissaire.json"
