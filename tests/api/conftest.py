@@ -21,6 +21,7 @@ from commissaire.app import create_app
 from commissaire.auth.httpbasicauth import hash_password
 from commissaire.database import Database
 from commissaire.fleet.claims import Claim
+from commissaire.fleet.hypervisors import put_hypervisor
 from commissaire.fleet.operations import settle
 from commissaire.launcher.journal import Journal
 from commissaire.launcher.kinds import KINDS
@@ -117,6 +118,11 @@ class Fleet:
             for name, value in values.items():
                 setattr(host, name, value)
             session.add(host)
+
+    def hypervisor(self, name: str, uri: str, *, allowed: bool = True) -> None:
+        """Record a hypervisor."""
+        with self.services.database.write() as session:
+            put_hypervisor(session, name, uri=uri, allowed=allowed, virt_type="auto", pool="default")
 
     def restart(self, name: str = "web") -> int:
         """Ask for a restart; return the operation's id."""

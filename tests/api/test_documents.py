@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from api.conftest import KEY, Fleet
 from api.machine_worker import working
+from api.node import node
 from commissaire.fleet.parameters import (
     DeployParameters,
     KubeletUpgradeParameters,
@@ -72,10 +73,11 @@ def parse(example: str) -> tuple[str, str, dict[str, str], str | None]:
     return options.method or ("POST" if body else "GET"), options.url.removeprefix("$URL"), headers, body
 
 
-def test_every_route_has_an_example_and_every_example_works(fleet: Fleet) -> None:
+def test_every_route_has_an_example_and_every_example_works(fleet: Fleet, tmp_path: Path) -> None:
     with fleet.services.database.write() as session:
         key = create_api_key(session, "robot")
     with working(fleet):
+        fleet.hypervisor("lab", node(tmp_path / "lab.xml", {"db": "ann"}))
         assert _unseen(fleet, key) == set()
 
 

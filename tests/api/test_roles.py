@@ -48,6 +48,7 @@ NOT_BY_DEFAULT = {
     "POST /api/v1/schedules/{name}/enable": RUNNERS,
     "POST /api/v1/schedules/{name}/disable": RUNNERS,
     "POST /api/v1/schedules/{name}/run": RUNNERS,
+    "POST /virt/{client}/{vm}/{command}": RUNNERS,
 }
 """What is decided here and nowhere else: a route that gets another mark fails below."""
 

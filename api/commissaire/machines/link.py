@@ -55,8 +55,11 @@ class Link:
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._rests_until = 0.0
 
-    def call(self, ask: Callable[[Any], T], *, seconds: float = CALL_SECONDS) -> T:
+    def call(self, ask: Callable[[Any], T], *, seconds: float = CALL_SECONDS, rests: bool = True) -> T:
         """Return what *ask* returns, called with the connection in a thread of its own.
+
+        When it does not answer in time the hypervisor rests: others don't wait for it, too. Not so with *rests* False,
+        for what a guest can hold up.
 
         Raises:
             HypervisorFailed: it can't be reached, does not answer in time, or answers with an error.
@@ -81,7 +84,8 @@ class Link:
 
         threading.Thread(target=work, name=f"hypervisor {self.name}", daemon=True).start()
         if not done.wait(seconds):
-            self._rests_until = time.monotonic() + _REST_SECONDS
+            if rests:
+                self._rests_until = time.monotonic() + _REST_SECONDS
             raise HypervisorFailed(f"hypervisor {self.name} did not answer within {seconds:g} s")
         if not failure:
             return answer[0]  # type: ignore[no-any-return]

@@ -174,6 +174,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "VAULT_CA_FILE": "/x", "VAULT_MOUNT": "x", "VAULT_PATH": "x", "VAULT_TOKEN": "x", "VAULT_TOKEN_FILE": "/x",
         "LOCAL_HYPERVISOR": "test:///default", "COMPUTE_AGENT_HYPERVISOR": "x",
         "VAULT_ROLE_ID": "x", "VAULT_SECRET_ID": "x", "VAULT_SECRET_ID_FILE": "/x",
+        "VIRT_MODE": "read-only", "VIRT_STYLESHEET": "/virt.xsl",
     }  # fmt: skip
     assert {name.lower() for name in values} == set(Settings.model_fields)
     for other in ("VAULT_TOKEN_FILE", "VAULT_ROLE_ID", "VAULT_SECRET_ID", "VAULT_SECRET_ID_FILE"):
