@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab import Lab, LabHost, hypervisor
+from lab import Lab, hypervisor
 from lab.guest import guest, installer
 from lab.web import served
 
@@ -42,6 +42,7 @@ def machines(lab: Lab, folder: Path, **wanted: dict[str, Any]) -> list[str]:
         "vm_create_on": "h1",
         "vm_remove_on": "h1",
         "vm_create_memory_mb": 512,
+        "vm_create_install_timeout_seconds": 200,
         "vm_create_networks": [TAGGED["vm_network_name"]],
         "vm_create_known_hosts": str(pinned),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={pinned} -o StrictHostKeyChecking=yes",
@@ -58,11 +59,12 @@ def left(lab: Lab) -> tuple[list[str], list[str]]:
     return sorted(vm["name"] for vm in vms), sorted(volume["name"] for volume in volumes)
 
 
-def on(lab: Lab, outcome: Outcome, name: str, *command: str) -> str:
-    """Run a command on a machine by ssh, with the keys that were pinned."""
-    address = outcome.data(name)["address"]
-    there = LabHost(name, address, lab.name, lab.namespace, lab.directory / name)
-    return lab.run([*lab.ssh(there), *command], capture_output=True, text=True, check=True).stdout
+def on(lab: Lab, outcome: Outcome, name: str, command: str, folder: Path, user: str = "root") -> str:
+    """Run a command on a machine by ssh, with the keys that were pinned; return what it printed."""
+    address = next(point["data"]["address"] for point in outcome.checkpoints(name) if "address" in point["data"])
+    ssh = ["ssh", "-F", "none", "-i", lab.private_key, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
+    ssh += ["-o", f"UserKnownHostsFile={folder / 'known_hosts'}", f"{user}@{address}", command]
+    return str(lab.run(ssh, capture_output=True, text=True, check=True).stdout)
 
 
 def test_a_machine_is_installed_from_the_network_and_becomes_a_host(lab: Lab, tmp_path: Path) -> None:
@@ -76,5 +78,81 @@ def test_a_machine_is_installed_from_the_network_and_becomes_a_host(lab: Lab, tm
     phases = [point["phase"] for point in outcome.checkpoints("ns.example.com")]
     assert phases[:5] == ["creating", "installing", "starting", "connecting", "connecting"]
     assert phases[-1] == "done"
-    switch = lab.hosts[0].run(["ovs-vsctl", "show"], capture_output=True, text=True).stdout
-    assert f"Port vnet0\n            tag: {VLAN}\n" in switch.replace('"', "") or "tag: 10" in switch, switch
+    assert '"version"' in on(lab, outcome, "ns.example.com", "cat /etc/ansible/facts.d/commissaire.fact", tmp_path)
+    switch = lab.hosts[0].run(["ovs-vsctl", "show"], capture_output=True, text=True).stdout.replace('"', "")
+    assert re.search(rf"Port vnet\d+\n\s+tag: {VLAN}\n", switch), switch
+    again = run_playbook(lab, "vm_create", *options)
+    assert again.returncode == 0, again.output
+    assert [point["phase"] for point in again.checkpoints("ns.example.com")][:3] == ["creating", "starting", "starting"]
+    assert again.changed() == [], "it is there, runs and is bootstrapped"
+    taken = run_playbook(lab, "vm_create", *options, vm_create_existing="fail")
+    assert "machine ns.example.com is there already" in taken.last("ns.example.com")["message"]
+    removed = run_playbook(lab, "vm_remove", *options)
+    assert (removed.returncode, removed.last("ns.example.com")["message"]) == (0, "removed"), removed.output
+    assert left(lab) == ([], [])
+    once_more = run_playbook(lab, "vm_remove", *options)
+    assert (once_more.returncode, once_more.changed()) == (0, [])
+
+
+def test_a_cloud_image_gets_its_user_key_name_and_network(lab: Lab, tmp_path: Path) -> None:
+    key = lab.private_key.with_suffix(".pub").read_text().strip()
+    address = "10.78.10.200"
+    ethernet = {
+        "match": {"name": "e*"},
+        "addresses": [f"{address}/24"],
+        "routes": [{"to": "0.0.0.0/0", "via": "10.78.10.1"}],
+    }
+    wanted = {
+        "vm_create_image": IMAGE,
+        "vm_create_disks_gb": [3],
+        "vm_create_user": "ann",
+        "vm_create_authorized_keys": [key],
+        "vm_create_hostname": "web.example.com",
+        "vm_create_network_config": {"version": 2, "ethernets": {"eth0": ethernet}},
+        "vm_create_owner": "ann",
+        "ansible_user": "ann",
+        "ansible_become": True,
+    }
+    options = machines(lab, tmp_path, web=wanted)
+    foreseen = run_playbook(lab, "vm_create", *options, "--check")
+    assert (foreseen.returncode, left(lab)) == (0, ([], [])), foreseen.output
+    outcome = run_playbook(lab, "vm_create", *options)
+    assert outcome.returncode == 0, outcome.output
+    told = on(lab, outcome, "web", "hostname; sudo id -un; ip -o -4 address show scope global", tmp_path, user="ann")
+    name, root, port = told.splitlines()[:3]
+    assert (name, root) in (("web", "root"), ("web.example.com", "root"))
+    assert f"inet {address}/24" in port
+    shown = run_module(lab, lab.hosts[0], "vm_info", name="web")["vms"][0]
+    assert (shown["owner"], [disk["device"] for disk in shown["disks"]]) == ("ann", ["disk", "cdrom"])
+    removed = run_playbook(lab, "vm_remove", *options)
+    assert (removed.returncode, left(lab)) == (0, ([], [])), removed.output
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"vm_create_disks_gb": [1], "vm_create_networks": ["none"]}, "there is no network none; make it first"),
+        ({"vm_create_disks_gb": [1], "vm_create_location": "http://127.0.0.1:9/"}, "virt-install says: "),
+        ({"vm_create_image": "/root/none.qcow2"}, "source /root/none.qcow2 can't be read here"),
+        ({"vm_create_disks_gb": [1], "vm_create_pool": "none"}, "storage pool none is not there"),
+        ({}, "machine half has no disks; give it the size of one, or an image"),
+        ({"vm_create_image": IMAGE, "vm_create_backing": "x"}, "made of an image or of a volume, not of both"),
+        ({"vm_create_disks_gb": [1], "vm_create_on": "nobody"}, "nobody"),
+    ],
+)
+def test_a_machine_that_can_not_be_made_leaves_nothing_behind(
+    lab: Lab, tmp_path: Path, wanted: dict[str, Any], words: str
+) -> None:
+    outcome = run_playbook(lab, "vm_create", *machines(lab, tmp_path, half={"vm_create_virt_type": "qemu", **wanted}))
+    assert outcome.returncode != 0
+    assert words in outcome.output, outcome.output
+    assert left(lab) == ([], [])
+
+
+def test_a_volume_of_somebody_elses_is_not_taken(lab: Lab, tmp_path: Path) -> None:
+    run_module(lab, lab.hosts[0], "vm_volume", name="half-sdb", size_gb=1)
+    options = machines(lab, tmp_path, half={"vm_create_disks_gb": [1, 1]})
+    outcome = run_playbook(lab, "vm_create", *options)
+    assert "volume half-sdb of pool default is there already" in outcome.last("half")["message"]
+    assert left(lab) == ([], ["half-sdb"])
+    run_module(lab, lab.hosts[0], "vm_volume", name="half-sdb", state="absent")

@@ -10,9 +10,11 @@ from sqlmodel import Session, select
 
 from commissaire.fleet.errors import Conflict, Invalid
 from commissaire.fleet.hypervisors import usable_hypervisor
+from commissaire.fleet.new_hosts import keep_key
 from commissaire.fleet.operations import Requester, add_hosts, record_operation
 from commissaire.fleet.plain_text import holds_template
 from commissaire.records import Operation, OperationKind
+from commissaire.secrets.store import SecretStore
 
 _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
@@ -46,15 +48,23 @@ def request_machine(
     name: str,
     parameters: dict[str, Any],
     requester: Requester,
+    *,
+    store: SecretStore | None = None,
+    key: str | None = None,
 ) -> Operation:
     """Record an operation on one machine. While another one works on it, there is none.
+
+    The private *key* that a new one is reached by is kept in *store*.
 
     Raises:
         Invalid: the name or a parameter can't be used.
         NotFound: there is no such hypervisor.
         Conflict: it is not allowed, or another operation works on the machine.
     """
-    return _request(session, kind, hypervisor, check_machine_name(name), "machine", parameters, requester)
+    operation = _request(session, kind, hypervisor, check_machine_name(name), "machine", parameters, requester)
+    if store is not None and key is not None:
+        keep_key(session, store, operation, key)
+    return operation
 
 
 def request_network(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from commissaire.fleet.clusters import came_up
 from commissaire.fleet.host_facts import record_facts
 from commissaire.fleet.limits import Limits
 from commissaire.fleet.networks import bootstrap_options
+from commissaire.fleet.new_hosts import register
 from commissaire.fleet.plain_text import without_templates
 from commissaire.records import (
     Cluster,
@@ -26,6 +27,7 @@ from commissaire.records import (
     OperationHostState,
     OperationKind,
 )
+from commissaire.secrets.store import SecretStore
 
 Effects = Callable[[Session, str, str, str, str, dict[str, Any]], None]
 """`effects(session, address, state, phase, message, data)`: in the transaction that records a host's progress."""
@@ -57,6 +59,8 @@ class Kind:
     host_vars: Callable[[Cluster, Network], dict[str, Any]] = lambda cluster, network: {}
     interrupted_vars: Callable[[Operation, bool], dict[str, Any]] = lambda operation, begun: {}
     knows_nodes: bool = False
+    completed: Callable[[Session, SecretStore, Operation], str] = lambda session, store, operation: ""
+    """What is done in the transaction that ends an operation well; returns what there is to say of that."""
 
 
 def no_effects(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
@@ -214,7 +218,7 @@ KINDS: dict[str, Kind] = {
         effects=no_effects,
         done="set free",
     ),
-    OperationKind.VM_CREATE: _of_machines(OperationKind.VM_CREATE, "created", _probed),
+    OperationKind.VM_CREATE: replace(_of_machines(OperationKind.VM_CREATE, "created", _probed), completed=register),
     OperationKind.VM_REMOVE: _of_machines(OperationKind.VM_REMOVE, "removed"),
     OperationKind.VM_NETWORK_CREATE: _of_machines(OperationKind.VM_NETWORK_CREATE, "given the network"),
     OperationKind.VM_NETWORK_REMOVE: _of_machines(OperationKind.VM_NETWORK_REMOVE, "rid of the network"),

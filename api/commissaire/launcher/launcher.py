@@ -9,11 +9,13 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.fleet.claims import TRUST_SECONDS, Claim, ClaimLost, held
+from commissaire.fleet.errors import FleetError
+from commissaire.fleet.new_hosts import forget_key
 from commissaire.fleet.operations import add_event, settle
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.journal import Journal
@@ -21,7 +23,8 @@ from commissaire.launcher.kinds import KINDS, no_effects
 from commissaire.launcher.plan import make_plan
 from commissaire.launcher.supervisors import Supervisors
 from commissaire.notices import Notices
-from commissaire.records import EventType, Halt, Operation, OperationHostState, OperationState
+from commissaire.records import EventType, Halt, Operation, OperationHostState, OperationKind, OperationState
+from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
 log = structlog.get_logger(__name__)
@@ -191,9 +194,23 @@ class Launcher:
 
     def _settle(self, claim: Claim, state: OperationState, message: str) -> None:
         with self._database.write() as session:
-            settle(session, held(session, claim), state, message)
+            operation = held(session, claim)
+            if state == OperationState.FINISHED and not operation.dry_run:
+                state, message = self._complete(session, operation, message)
+            if operation.kind == OperationKind.VM_CREATE:
+                forget_key(session, self._store, operation)
+            settle(session, operation, state, message)
         self._notices.publish(claim.operation_id)
         log.info("operation_ended", operation_id=claim.operation_id, state=str(state), message=message)
+
+    def _complete(self, session: Session, operation: Operation, message: str) -> tuple[OperationState, str]:
+        """Do what belongs to the good end of *operation*, or say why it is none."""
+        try:
+            with session.begin_nested():
+                told = KINDS[operation.kind].completed(session, self._store, operation)
+        except (FleetError, StoreUnavailable) as error:
+            return OperationState.FAILED, f"{message}, but {error}"
+        return OperationState.FINISHED, "; ".join(filter(None, (message, told)))
 
     def _hold(self, claim: Claim, journal: Journal) -> bool:
         """Leave the hosts that were held back for later: until somebody resumes it, or until the time they told.

@@ -10,11 +10,15 @@ from sqlmodel import Session
 
 from commissaire.fleet.errors import FleetError
 from commissaire.fleet.hypervisors import usable_hypervisor
+from commissaire.fleet.keys import UnusableKey
+from commissaire.fleet.new_hosts import REGISTER, kept_key
 from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
-from commissaire.launcher.job import Job
-from commissaire.launcher.reach import common_vars
+from commissaire.launcher.job import Job, PrivateKey
+from commissaire.launcher.reach import common_vars, login_vars, private_key
 from commissaire.records import Hypervisor, Operation, OperationHost, OperationKind
+from commissaire.secrets.errors import SecretError
+from commissaire.secrets.store import SecretStore
 
 _ROLES = {
     OperationKind.VM_CREATE: "vm_create",
@@ -27,9 +31,10 @@ _OWN = ("hypervisor", "register")
 
 
 def machine_job(
-    session: Session, operation: Operation, row: OperationHost, directory: Path, runtime: Path
+    session: Session, store: SecretStore, operation: Operation, row: OperationHost, directory: Path, runtime: Path
 ) -> Job | str:
     """Return the job, or why there is none."""
+    keys: list[PrivateKey] = []
     try:
         hypervisor = usable_hypervisor(session, operation.parameters["hypervisor"])
     except FleetError as error:
@@ -42,6 +47,13 @@ def machine_job(
     variables[f"{role}_uri"] = hypervisor.uri
     if kind == OperationKind.VM_CREATE:
         variables |= _of_new(hypervisor, operation, directory)
+        try:
+            encoded = kept_key(session, store, operation)
+            keys = [] if encoded is None else [private_key(encoded)]
+        except (SecretError, UnusableKey) as error:
+            return str(error)
+        if keys:
+            variables |= login_vars(operation.parameters[REGISTER].get("remote_user") or "root", keys[0], directory)
     if role == "vm_network":
         variables |= {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     if holds_template(variables):
@@ -54,7 +66,7 @@ def machine_job(
         inventory={"all": {"hosts": {row.address: variables}, "vars": common_vars(directory)}},
         extra_vars={"control_file": str(ControlFile(directory).path)},
         known_hosts="",
-        keys=[],
+        keys=keys,
         forks=1,
         dry_run=operation.dry_run,
     )

@@ -89,7 +89,7 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     ).all()
     left = sorted((row for row in rows if row.state in _OPEN), key=lambda row: row.state != OperationHostState.RUNNING)
     if operation.kind in OF_MACHINES:
-        return _plan_of_machines(session, operation, left, directory, runtime)
+        return _plan_of_machines(session, store, operation, left, directory, runtime)
     limits = limits_left(operation, list(rows))
     counts = left and operation.kind in ROLLING
     if counts and limits.max_failures < 0:
@@ -151,14 +151,19 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
 
 
 def _plan_of_machines(
-    session: Session, operation: Operation, left: list[OperationHost], directory: Path, runtime: Path
+    session: Session,
+    store: SecretStore,
+    operation: Operation,
+    left: list[OperationHost],
+    directory: Path,
+    runtime: Path,
 ) -> Plan:
     if not left:
         return Plan(None, {})
     if operation.kind == OperationKind.VM_CREATE and left[0].phase == "creating":
         why = "the server was interrupted while it was made; remove it (vm_remove), then ask for it again"
         return Plan(None, {left[0].address: why})
-    job = machine_job(session, operation, left[0], directory, runtime)
+    job = machine_job(session, store, operation, left[0], directory, runtime)
     return Plan(None, {left[0].address: job}) if isinstance(job, str) else Plan(job, {})
 
 

@@ -60,7 +60,7 @@ def reach(
             found.unusable[address] = str(error)
             continue
         found.keys[key.name] = key
-        found.hosts[address] = _host_vars(host, cluster[0].name if cluster else "", directory / f"{key.name}.pub")
+        found.hosts[address] = _host_vars(host, cluster[0].name if cluster else "", key, directory)
         if cluster:
             found.clusters[address] = cluster
         if host.host_key:
@@ -89,6 +89,25 @@ def common_vars(directory: Path, **ssh_options: str) -> dict[str, Any]:
     }
 
 
+def private_key(encoded: str, public_halves: dict[str, str] | None = None) -> PrivateKey:
+    """Return a key for the ssh agent. Raise UnusableKey when it is none."""
+    public_halves = {} if public_halves is None else public_halves
+    private = keys.private_text(encoded)
+    name = keys.fingerprint(private)
+    if name not in public_halves:
+        public_halves[name] = keys.public_text(private)
+    return PrivateKey(name=name, private=private, public=public_halves[name])
+
+
+def login_vars(user: str, key: PrivateKey, directory: Path) -> dict[str, Any]:
+    """Return the variables by which ssh signs in as *user* with *key*, whose public half is in *directory*."""
+    variables: dict[str, Any] = {
+        "ansible_user": user,
+        "ansible_ssh_private_key_file": str(directory / f"{key.name}.pub"),
+    }
+    return variables | ({"ansible_become": True} if user != "root" else {})
+
+
 def _hosts(session: Session, addresses: list[str]) -> dict[str, tuple[Host, tuple[Cluster, Network] | None]]:
     """Return hosts by address, each with its cluster and that one's network."""
     pairs = session.exec(select(Cluster, Network).where(Cluster.network == Network.name)).all()
@@ -102,23 +121,16 @@ def _key(encoded: Opened | None, public_halves: dict[str, str]) -> PrivateKey:
         raise encoded
     if not encoded:
         raise keys.UnusableKey("no ssh_priv_key is recorded for it; PUT the host with one")
-    private = keys.private_text(encoded)
-    name = keys.fingerprint(private)
-    if name not in public_halves:
-        public_halves[name] = keys.public_text(private)
-    return PrivateKey(name=name, private=private, public=public_halves[name])
+    return private_key(encoded, public_halves)
 
 
-def _host_vars(host: Host, cluster: str, public_key: Path) -> dict[str, Any]:
+def _host_vars(host: Host, cluster: str, key: PrivateKey, directory: Path) -> dict[str, Any]:
     variables: dict[str, Any] = {
         "ansible_host": host.address,
-        "ansible_user": host.remote_user,
-        "ansible_ssh_private_key_file": str(public_key),
         "commissaire_cluster": cluster,
         "commissaire_labels": host.labels,
+        **login_vars(host.remote_user, key, directory),
     }
-    if host.remote_user != "root":
-        variables["ansible_become"] = True
     if not host.host_key:
         variables["ansible_ssh_common_args"] = "-o StrictHostKeyChecking=accept-new"
     return variables

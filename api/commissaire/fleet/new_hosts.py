@@ -1,0 +1,77 @@
+"""Virtual machines that were created to be hosts: their keys until then, and their records afterwards."""
+
+from __future__ import annotations
+
+import base64
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlmodel import Session, select
+
+from commissaire.fleet.addresses import check_address, check_host_key
+from commissaire.fleet.errors import Conflict
+from commissaire.fleet.hosts import HostRequest, put_host
+from commissaire.fleet.keys import SSH_KEY_FIELD
+from commissaire.fleet.operations import Requester, request_bootstrap
+from commissaire.records import Operation, OperationHost
+from commissaire.secrets.store import SecretStore
+
+REGISTER = "register"
+"""The parameter that says as what a machine is recorded: `cluster` and `remote_user`."""
+
+
+def new_key() -> str:
+    """Return a private key of a host's own, as requests hold it."""
+    key = Ed25519PrivateKey.generate()
+    return base64.b64encode(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())).decode()
+
+
+def keep_key(session: Session, store: SecretStore, operation: Operation, encoded: str) -> None:
+    """Keep the private key by which a machine is reached that *operation* makes."""
+    store.put(session, _owner(operation), SSH_KEY_FIELD, encoded)
+
+
+def kept_key(session: Session, store: SecretStore, operation: Operation) -> str | None:
+    """Return that key; None when there is none."""
+    return store.get(session, _owner(operation), SSH_KEY_FIELD)
+
+
+def forget_key(session: Session, store: SecretStore, operation: Operation) -> None:
+    """Forget that key, as the operation has ended."""
+    store.forget(session, _owner(operation))
+
+
+def register(session: Session, store: SecretStore, operation: Operation) -> str:
+    """Record the machine that *operation* has made as a host, with its keys pinned, and ask for its bootstrap.
+
+    Return what there is to say of that, "" when nobody wants it.
+
+    Raises:
+        Conflict: the address is recorded already as another host, or its cluster is gone.
+    """
+    wanted = operation.parameters.get(REGISTER)
+    if wanted is None:
+        return ""
+    row = session.exec(select(OperationHost).where(OperationHost.operation_id == operation.id)).one()
+    address = check_address(str(row.data.get("address", "")))
+    keys = [check_host_key(str(key)) for key in row.data.get("host_keys", [])]
+    host, new = put_host(
+        session,
+        store,
+        HostRequest(
+            address=address,
+            ssh_priv_key=kept_key(session, store, operation),
+            remote_user=wanted.get("remote_user") or None,
+            cluster=wanted.get("cluster"),
+            source="",
+            host_key="\n".join(keys) or None,
+        ),
+    )
+    if not new:
+        raise Conflict(f"host {address} is recorded already; delete it, then add the machine as a host")
+    bootstrap = request_bootstrap(session, host, Requester(operation.requested_by, operation.request_id))
+    return f"recorded as host {address}, bootstrapped by operation {bootstrap.id}"
+
+
+def _owner(operation: Operation) -> str:
+    return f"operation/{operation.id}"
