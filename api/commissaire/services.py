@@ -12,6 +12,7 @@ from commissaire.auth.throttle import Throttle
 from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
 from commissaire.fleet.operations import Requester
+from commissaire.machines.events import MachineEvents
 from commissaire.machines.hypervisors import Hypervisors
 from commissaire.notices import Notices
 from commissaire.secrets.store import SecretStore
@@ -33,6 +34,7 @@ class Services:
     wake_watcher: Callable[[], None]
     wake_scheduler: Callable[[], None]
     hypervisors: Hypervisors
+    machine_events: MachineEvents
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:
