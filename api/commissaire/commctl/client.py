@@ -68,6 +68,11 @@ class Client:
         """Delete *path*. The body is `{}`, which servers of the v0 interface expect."""
         return self._call("DELETE", path, json={})
 
+    def read(self, path: str, params: dict[str, Any] | None = None, patience_seconds: float = ANSWER_SECONDS) -> bytes:
+        """Fetch *path*, which is no JSON."""
+        timeout = httpx.Timeout(patience_seconds, connect=CONNECT_SECONDS)
+        return self._response("GET", path, params=params, timeout=timeout).content
+
     @contextmanager
     def stream(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[bytes]]:
         """Yield the chunks of an answer as they come. NoServerError when none came for SILENCE_SECONDS."""
@@ -88,6 +93,14 @@ class Client:
             client.close()
 
     def _call(self, method: str, path: str, **request: Any) -> Answer:
+        response = self._response(method, path, **request)
+        try:
+            body = response.json() if response.content else None
+        except ValueError:
+            raise CommctlError(f"{response.url} answered, but not in JSON: is it a Commissaire server?") from None
+        return Answer(response.status_code, body, response.headers.get("Location", ""))
+
+    def _response(self, method: str, path: str, **request: Any) -> httpx.Response:
         response = self._first(lambda client: client.build_request(method, path, **request))
         try:
             with _network_errors(f"{method} {path}"):
@@ -96,11 +109,7 @@ class Client:
             response.close()
         if not response.is_success:
             self._raise_refused(response)
-        try:
-            body = response.json() if response.content else None
-        except ValueError:
-            raise CommctlError(f"{response.url} answered, but not in JSON: is it a Commissaire server?") from None
-        return Answer(response.status_code, body, response.headers.get("Location", ""))
+        return response
 
     def _first(self, make: Callable[[httpx.Client], httpx.Request]) -> httpx.Response:
         """Send to the endpoint that answered last, then to the others; return the first answer, its body unread."""

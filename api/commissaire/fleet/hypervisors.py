@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from sqlmodel import Session, col, select
 
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
@@ -13,7 +11,7 @@ from commissaire.records import OF_MACHINES, TERMINAL, Hypervisor, Operation
 LOCAL = "local"
 """The name of the hypervisor that a server finds on its own machine."""
 VIRT_TYPES = ("auto", "kvm", "qemu")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def get_hypervisor(session: Session, name: str) -> Hypervisor:
@@ -53,11 +51,8 @@ def put_hypervisor(
     """Record a hypervisor, or change it; return it and whether it is new.
 
     Raises:
-        Invalid: the name, the URI or the type can't be used.
+        Invalid: the URI or the type can't be used.
     """
-    if not _NAME.fullmatch(name):
-        shown = name if len(name) <= 80 else f"{name[:80]}…"
-        raise Invalid(f"a hypervisor can't be called {shown!r}; take 1 to 64 letters, digits and . - _, no mark first")
     check_uri(uri)
     if virt_type not in VIRT_TYPES:
         raise Invalid(f"virt_type is one of {', '.join(VIRT_TYPES)}, not {virt_type!r}")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
-from commissaire.fleet.hypervisors import delete_hypervisor, get_hypervisor, list_hypervisors, put_hypervisor
+from commissaire.fleet.hypervisors import (
+    NAME_PATTERN,
+    delete_hypervisor,
+    get_hypervisor,
+    list_hypervisors,
+    put_hypervisor,
+)
 from commissaire.machines.errors import HypervisorFailed
 from commissaire.problems import responses
 from commissaire.records import Hypervisor
@@ -15,6 +21,7 @@ from commissaire.services import Parts, Services
 
 router = APIRouter(prefix="/api/v1/hypervisors", tags=["hypervisors"])
 _ASK_SECONDS = 5.0
+Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 
 @router.get("")
@@ -39,9 +46,9 @@ def get(name: str, parts: Parts) -> HypervisorAsked:
 
 @router.put(
     "/{name}",
-    responses={201: {"description": "It is new", "model": HypervisorShown}, **responses(400)},
+    responses={201: {"description": "It is new", "model": HypervisorShown}, **responses(400, 404)},
 )
-def put(name: str, body: HypervisorWanted, parts: Parts, response: Response) -> HypervisorShown:
+def put(name: Name, body: HypervisorWanted, parts: Parts, response: Response) -> HypervisorShown:
     """Record a hypervisor, or change it."""
     with parts.database.write() as session:
         hypervisor, new = put_hypervisor(session, name, **body.model_dump())
