@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commissaire.commctl.errors import CommctlError
+from commissaire.commctl.errors import CommctlError, NoServerError
 from commissaire.commctl.output import tell
 from commissaire.commctl.session import segment
 
@@ -60,6 +60,8 @@ def each(texts: list[str], ask: Callable[[str], Any]) -> list[Any]:
     for text in texts:
         try:
             answers.append(ask(text))
+        except NoServerError:
+            raise
         except CommctlError as error:
             tell(f"{text}: {error}")
     return answers
