@@ -47,6 +47,7 @@ from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import (
     audit,
     inventory,
+    machine_attach,
     machine_console,
     machine_events,
     machine_snapshots,
@@ -93,6 +94,7 @@ _ROUTES = (
     hypervisors_v1,
     machine_events,
     machine_console,
+    machine_attach,
     machine_snapshots,
     machines,
     vm_networks,

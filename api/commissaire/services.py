@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from commissaire.auth.throttle import Throttle
 from commissaire.database import Database
@@ -43,7 +44,7 @@ class Services:
         self.notices.publish_all()
 
 
-async def _services(request: Request) -> Services:
+async def _services(request: HTTPConnection) -> Services:
     services: Services = request.app.state.services
     return services
 

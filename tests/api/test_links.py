@@ -45,7 +45,7 @@ def test_calls_that_hang_on_an_opening_give_their_places_back(monkeypatch: pytes
     with mute() as uri:
         link = Link("hung", uri)
         for _ in range(20):  # more than there are places
-            with pytest.raises(HypervisorFailed, match="can't be connected to|did not answer within"):
+            with pytest.raises(HypervisorFailed, match=r"can't be connected to|did not answer within"):
                 link.call(lambda _: None, seconds=0.02)
             time.sleep(0.02)
 

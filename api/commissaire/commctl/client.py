@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
+    from websockets.sync.client import ClientConnection as Connection
+
     from commissaire.commctl.config import Settings
 
 CONNECT_SECONDS = 5.0
@@ -86,6 +88,31 @@ class Client:
                 yield response.iter_bytes()
         finally:
             response.close()
+
+    def socket(self, path: str) -> Connection:
+        """Open the WebSocket at *path* of the endpoint that answered last."""
+        from websockets.exceptions import InvalidStatus, WebSocketException
+        from websockets.sync.client import connect
+
+        endpoint = self._order[0]
+        request = self._authorize(self._client(endpoint).build_request("GET", path))
+        signed = {"Authorization": request.headers["Authorization"]} if "Authorization" in request.headers else {}
+        context = self._verification(endpoint)
+        url = str(request.url.copy_with(scheme="wss" if endpoint.startswith("https:") else "ws"))
+        try:
+            return connect(
+                url,
+                additional_headers=signed,
+                ssl=None if isinstance(context, bool) else context,
+                open_timeout=ANSWER_SECONDS,
+                proxy=None,
+            )
+        except InvalidStatus as error:
+            answer = httpx.Response(error.response.status_code, content=error.response.body, request=request)
+            self._raise_refused(answer)
+            raise
+        except (OSError, WebSocketException) as error:
+            raise NoServerError(f"no console at {endpoint}: {error}") from None
 
     def close(self) -> None:
         """Close all connections."""

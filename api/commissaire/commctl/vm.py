@@ -107,11 +107,20 @@ for _action, _help in _POWER.items():
 def console(
     ctx: typer.Context,
     name: Machine,
-    seconds: Annotated[int, typer.Option("--seconds", min=1, max=60, help="How long to listen.")] = 10,
+    seconds: Annotated[
+        int | None, typer.Option("--seconds", min=1, max=60, help="Only listen, for so long; nothing can be typed.")
+    ] = None,
 ) -> None:
-    """Show what a machine says on its serial console from now on. Nothing can be typed."""
+    """Be at a machine's serial console; Ctrl-] leaves it. What it said before is not shown."""
     client = connect(ctx)
-    said = client.read(f"{machine(client, name)}/console", {"seconds": seconds}, seconds + _LATE_SECONDS)
+    place = machine(client, name)
+    if seconds is None:
+        from commissaire.commctl.attach import attach
+
+        client.get(place)  # so that the endpoint is known that answers
+        attach(client, f"{place}/console/attach")
+        return
+    said = client.read(f"{place}/console", {"seconds": seconds}, seconds + _LATE_SECONDS)
     say(printable(said.decode(errors="replace").replace("\r\n", "\n"), keep="\n\t"))
 
 
