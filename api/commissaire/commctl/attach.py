@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LEAVE = b"\x1d"
 """Ctrl-], as in virsh and telnet."""
 _LOOK_SECONDS = 0.2
+_ENDED = 1000
+_REASONS = {1001: "the server stops", 1013: "this terminal reads too slowly"}
 
 
 def attach(client: Client, path: str) -> None:
@@ -43,8 +45,11 @@ def attach(client: Client, path: str) -> None:
         termios.tcsetattr(keys, termios.TCSADRAIN, before)
         socket.close()
     tell("")
-    if not left:
-        raise NoServerError(f"the console ended: {_reason(socket)}")
+    code = socket.protocol.close_code
+    if not left and code == _ENDED:
+        tell("The console ended: the machine is off, or another program took it.")
+    elif not left:
+        raise NoServerError(f"the console ended: {_REASONS.get(code or 0, 'the connection broke')}")
 
 
 def _type(socket: ClientConnection, keys: int, ended: threading.Event) -> bool:
@@ -75,11 +80,3 @@ def _show(socket: ClientConnection, ended: threading.Event) -> None:
         pass
     finally:
         ended.set()
-
-
-def _reason(socket: ClientConnection) -> str:
-    return {
-        1000: "the machine is off, or its console was taken away",
-        1001: "the server stops",
-        1013: "this terminal reads too slowly",
-    }.get(socket.protocol.close_code or 0, "the connection broke")
