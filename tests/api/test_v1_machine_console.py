@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import base64
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from api.conftest import PASSWORD, USER, USERS, settings_in
+from api.consoles import Echo
 from api.hypervisors import node, record
 from commissaire.app import create_app
-from commissaire.routes.v1 import machine_attach, machine_console
+from commissaire.routes import machine_access
 
 pytest.importorskip("libvirt", reason="no libvirt-python: install libvirt-dev, then run make setup")
 PATH = "/api/v1/machines/west/web1/console"
 HASH = USERS[USER]["hash"]
 
 
-class Echo:
-    """A console whose machine says what is typed, in capitals, and ends when it is told to halt."""
-
-    opened: list[Echo]
-
-    def __init__(self, _domain: Any, on_bytes: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
-        self.on_bytes, self.on_end, self.closed = on_bytes, on_end, False
-        self.opened.append(self)
-        on_bytes(b"login: ")
-
-    def write(self, data: bytes) -> bool:
-        self.on_bytes(data.upper())
-        if data == b"halt\r":
-            self.on_end()
-        return True
-
-    def close(self) -> None:
-        self.closed = True
-
-
 @pytest.fixture
 def echo(monkeypatch: pytest.MonkeyPatch) -> type[Echo]:
     monkeypatch.setattr(Echo, "opened", [], raising=False)
-    for module in (machine_attach, machine_console):
-        monkeypatch.setattr(module, "open_console", Echo)
+    monkeypatch.setattr(machine_access, "open_console", Echo)
     return Echo
 
 
@@ -61,8 +41,6 @@ def console(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> I
 
 
 def sign_in(user: str, password: str = PASSWORD) -> dict[str, str]:
-    import base64
-
     return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from commissaire.fleet.errors import NotFound
 from commissaire.fleet.hypervisors import list_hypervisors, usable_hypervisor
+from commissaire.machines.console import Console, open_console
+from commissaire.machines.errors import HypervisorFailed
 from commissaire.machines.link import CALL_SECONDS, Link
 from commissaire.machines.machine import find_domain
 from commissaire.services import Services
@@ -60,3 +63,25 @@ def with_domain(
         return ask(domain)
 
     return link.call(look, seconds=seconds, slow=slow)
+
+
+def console_of(
+    parts: Services, hypervisor: str, name: str, on_bytes: Callable[[bytes], None], on_end: Callable[[], None]
+) -> Console:
+    """Open the console of a machine; see `open_console` and `with_domain`.
+
+    One that is opened too late for its caller is closed again: nobody else could have it.
+    """
+    given_up = threading.Event()
+
+    def open_it(domain: Any) -> Console:
+        console = open_console(domain, on_bytes, on_end)
+        if given_up.is_set():
+            console.close()
+        return console
+
+    try:
+        return with_domain(parts, hypervisor, name, open_it)
+    except HypervisorFailed:
+        given_up.set()
+        raise

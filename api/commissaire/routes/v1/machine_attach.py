@@ -8,17 +8,17 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.concurrency import run_in_threadpool
 
 from commissaire.fleet.errors import FleetError
-from commissaire.machines.console import Console, open_console
+from commissaire.machines.console import Console
 from commissaire.problems import problem
 from commissaire.records import AuditEntry
-from commissaire.routes.machine_access import with_domain
+from commissaire.routes.machine_access import console_of
 from commissaire.services import Parts, Services
 
 router = APIRouter(prefix="/api/v1/machines/{hypervisor}/{name}")
 _ROOM = 256
 """Pieces, of 16 KiB at most, that wait for a client who reads slowly."""
 _LOOK_SECONDS = 1.0
-_GOING_AWAY, _TOO_SLOW = 1001, 1013
+_OVER, _GOING_AWAY, _TOO_SLOW = 1000, 1001, 1013
 
 
 @router.websocket("/console/attach")
@@ -36,9 +36,7 @@ async def attach(socket: WebSocket, hypervisor: str, name: str, parts: Parts) ->
         loop.call_soon_threadsafe(put, piece)
 
     try:
-        console = await run_in_threadpool(
-            with_domain, parts, hypervisor, name, lambda domain: open_console(domain, take, lambda: take(1000))
-        )
+        console = await run_in_threadpool(console_of, parts, hypervisor, name, take, lambda: take(_OVER))
     except FleetError as error:
         await socket.send_denial_response(problem(error.status, str(error)))
         return

@@ -10,10 +10,9 @@ from fastapi import APIRouter, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from commissaire.auth.role import Role
-from commissaire.machines.console import open_console
 from commissaire.machines.screenshot import screenshot
 from commissaire.problems import responses
-from commissaire.routes.machine_access import with_domain
+from commissaire.routes.machine_access import console_of, with_domain
 from commissaire.services import Parts
 
 router = APIRouter(prefix="/api/v1/machines/{hypervisor}/{name}", tags=["machines"])
@@ -46,9 +45,7 @@ async def read_console(
     def end() -> None:
         loop.call_soon_threadsafe(over.set)
 
-    console = await run_in_threadpool(
-        with_domain, parts, hypervisor, name, lambda domain: open_console(domain, take, end)
-    )
+    console = await run_in_threadpool(console_of, parts, hypervisor, name, take, end)
     try:
         await _wait(parts, over, time.monotonic() + seconds)
     finally:
