@@ -23,6 +23,7 @@ from commissaire.auth.entry import load, security_schemes
 from commissaire.auth.gate import Gate
 from commissaire.auth.self_auth import check_self_auths
 from commissaire.auth.throttle import Throttle
+from commissaire.auth.virt_mode import VirtMode
 from commissaire.bus import outbox
 from commissaire.configuration import SettingsError
 from commissaire.database import Database
@@ -41,7 +42,7 @@ from commissaire.metrics import Metrics
 from commissaire.node_watcher import NodeWatcher
 from commissaire.notices import Notices
 from commissaire.requests import RequestRecorder
-from commissaire.routes import compute_agent, health
+from commissaire.routes import compute_agent, health, virt
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import (
@@ -99,6 +100,7 @@ _ROUTES = (
     machines,
     vm_networks,
     compute_agent,
+    virt,
     health,
 )
 _STOP_SECONDS = 15
@@ -139,12 +141,17 @@ def create_app(settings: Settings) -> FastAPI:
         outbox.watch(database.sessions, app.state.publisher.send)
     app.state.security = security_schemes(entries)
     check_self_auths(settings.self_auths)
+    if settings.virt_mode is VirtMode.INSECURE:
+        log.warning(
+            "virt_is_insecure",
+            message="virt_mode is insecure: whoever reaches this server sees and changes all virtual machines at /virt",
+        )
     app.add_middleware(
         Gate,
         entries=entries,
         cache_seconds=settings.credential_cache_seconds,
         refusal_delay_seconds=settings.refusal_delay_seconds,
-        self_auths=settings.self_auths,
+        self_auths=[*settings.self_auths, *settings.virt_mode.open_paths],
     )
     app.add_middleware(RequestRecorder, database=database, metrics=metrics)
     problems.install(app)

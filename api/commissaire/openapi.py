@@ -48,10 +48,12 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemes |= app.state.security
     described["security"] = [{name: []} for name in app.state.security]
     self_auths = SelfAuths(app.state.settings.self_auths)
+    everybodys = SelfAuths(app.state.settings.virt_mode.open_paths)
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
-            _complete(path, operation)
-            if path in OPEN_PATHS or self_auths.cover(path):
+            is_open = path in OPEN_PATHS or everybodys.cover(path)
+            _complete(path, operation, is_open)
+            if is_open or self_auths.cover(path):
                 operation.pop("x-role", None)
             else:
                 operation["x-role"] = least_role(method, operation)
@@ -59,14 +61,14 @@ def document(app: FastAPI) -> dict[str, Any]:
     return described
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, operation: dict[str, Any], is_open: bool) -> None:
     answers = operation["responses"]
     if "application/problem+json" not in answers.get("422", {}).get("content", {}):
         answers.pop("422", None)
     statuses = [500]
     if path != "/healthz":
         statuses.append(503)
-    if path in OPEN_PATHS:
+    if is_open:
         operation["security"] = []
     else:
         statuses += [refusal_status(path), 403, 429]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from commissaire.fleet.errors import FleetError
+from commissaire.fleet.errors import FleetError, NotThisVerb
 from commissaire.secrets.errors import SecretError, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -70,7 +70,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(FleetError)
     async def _refused(request: Request, error: FleetError) -> ProblemResponse:
-        return problem(error.status, str(error), headers=_allow(request) if error.status == 405 else None)
+        allow = {"Allow": error.allow} if isinstance(error, NotThisVerb) else _allow(request)
+        return problem(error.status, str(error), headers=allow if error.status == 405 else None)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> ProblemResponse:

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from commissaire import configuration, logs
 from commissaire.app import create_app, make_data_dir, users_file
 from commissaire.auth import administrator
+from commissaire.auth.virt_mode import VirtMode
 from commissaire.configuration import SettingsError
 from commissaire.secrets.errors import SecretError
 from commissaire.settings import AuthenticationPlugin, Settings, load_settings
@@ -146,6 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--vault-token-file", type=Path, metavar="FILE")
     option("--vault-role-id", metavar="ID")
     option("--vault-secret-id-file", type=Path, metavar="FILE")
+    option("--virt-mode", choices=[mode.value for mode in VirtMode])
+    option("--virt-stylesheet", metavar="URL")
     option("--debug", action="store_const", const=True)
     return parser
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from commissaire import configuration
 from commissaire.auth.role import Role
+from commissaire.auth.virt_mode import VirtMode
 from commissaire.configuration import SettingsError
 from commissaire.secrets.settings import SecretSettings
 
@@ -122,6 +123,15 @@ class Settings(SecretSettings):
     )
     compute_agent_hypervisor: str = Field(
         "local", min_length=1, description="The hypervisor that /host, /hosts and /networks work on."
+    )
+    virt_mode: VirtMode = Field(
+        VirtMode.OWNER_MODIFIES,
+        description="Who sees and changes what at /virt: insecure, read-only, owner-sees or owner-modifies.",
+    )
+    virt_stylesheet: str = Field(
+        "",
+        pattern=r"""^((https?://|/)[^\s<>"']+)?$""",
+        description="URL or path of the XSL stylesheet that /virt's XML names, such as /virt.xsl; empty for none.",
     )
     debug: bool = Field(False, description="Log at debug level.")
 

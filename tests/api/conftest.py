@@ -20,6 +20,8 @@ from starlette.testclient import TestClient
 from commissaire.app import create_app
 from commissaire.auth.httpbasicauth import hash_password
 from commissaire.database import Database
+from commissaire.fleet.claims import Claim
+from commissaire.fleet.hypervisors import put_hypervisor
 from commissaire.fleet.operations import settle
 from commissaire.launcher.journal import Journal
 from commissaire.launcher.kinds import KINDS
@@ -86,8 +88,8 @@ def settings_in(directory: Path, empty_database: Path, **others: Any) -> Setting
     data_dir.mkdir(mode=0o700)
     shutil.copy(empty_database, data_dir)
     plugin = {"name": "httpbasicauth", "users": USERS}
-    values = {"workers": 0, "authentication_plugins": [plugin], "refusal_delay_seconds": 0, **others}
-    return Settings(data_dir=data_dir, **values)
+    values = {"workers": 0, "authentication_plugins": [plugin], "refusal_delay_seconds": 0, "local_hypervisor": ""}
+    return Settings(data_dir=data_dir, **{**values, **others})
 
 
 @dataclass
@@ -117,6 +119,11 @@ class Fleet:
                 setattr(host, name, value)
             session.add(host)
 
+    def hypervisor(self, name: str, uri: str, *, allowed: bool = True) -> None:
+        """Record a hypervisor."""
+        with self.services.database.write() as session:
+            put_hypervisor(session, name, uri=uri, allowed=allowed, virt_type="auto", pool="default")
+
     def restart(self, name: str = "web") -> int:
         """Ask for a restart; return the operation's id."""
         answer = self.client.put(f"/api/v0/cluster/{name}/restart")
@@ -127,6 +134,10 @@ class Fleet:
         """Claim the next operation, as a worker does; return its journal."""
         claim = self.services.dispatcher.claim((kind,), 2)
         assert claim is not None
+        return self.journal(claim, kind)
+
+    def journal(self, claim: Claim, kind: str) -> Journal:
+        """Return the journal of an operation that was claimed."""
         return Journal(self.services.database, self.services.notices, claim, KINDS[kind].effects)
 
     def end(self, operation_id: int, state: OperationState = OperationState.FINISHED, message: str = "done") -> None:

@@ -35,8 +35,8 @@ def test_what_takes_too_long_is_not_waited_for_and_the_hypervisor_rests(tmp_path
 
 def test_what_may_take_its_time_keeps_nobody_else(tmp_path: Path) -> None:
     link = Link("west", node(tmp_path))
-    with pytest.raises(HypervisorFailed, match="it may yet"):
-        link.call(lambda _: time.sleep(0.5), seconds=0.1, slow=True)
+    with pytest.raises(HypervisorFailed, match="may still happen"):
+        link.call(lambda _: time.sleep(0.5), seconds=0.1, rests=False)
     assert link.call(lambda _: "here") == "here"
 
 

@@ -35,6 +35,13 @@ NOT_BY_DEFAULT = {
     "POST /api/v1/hosts/{address}/check": RUNNERS,
     "POST /api/v1/hosts/{address}/uncordon": RUNNERS,
     "POST /api/v1/sources/{name}/refresh": RUNNERS,
+    "POST /host/{hostname}": RUNNERS,
+    "POST /host/{hostname}/network/{networkname}": RUNNERS,
+    "POST /hosts/{hostname}": RUNNERS,
+    "PUT /hosts/{hostname}/start": RUNNERS,
+    "DELETE /hosts/{hostname}": RUNNERS,
+    "POST /networks/{networkname}": RUNNERS,
+    "DELETE /networks/{networkname}": RUNNERS,
     "POST /api/v1/schedules": RUNNERS,
     "PUT /api/v1/schedules/{name}": RUNNERS,
     "DELETE /api/v1/schedules/{name}": RUNNERS,
@@ -51,6 +58,7 @@ NOT_BY_DEFAULT = {
     "DELETE /api/v1/machines/{hypervisor}/{name}/snapshots/{snapshot}": RUNNERS,
     "POST /api/v1/vm-networks/{hypervisor}/{name}": RUNNERS,
     "DELETE /api/v1/vm-networks/{hypervisor}/{name}": RUNNERS,
+    "POST /virt/{client}/{vm}/{command}": RUNNERS,
 }
 """What is decided here and nowhere else: a route that gets another mark fails below."""
 

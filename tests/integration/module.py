@@ -21,7 +21,7 @@ def run_module(lab: Lab, host: LabHost, module: str, /, *options: str, **argumen
     """Return the module's result; `options` are those of `ansible`, as --check."""
     inventory = lab.inventory(lab.directory / "modules.yml")
     command = [Path(sys.executable).parent / "ansible", host.name, "-i", inventory, *options]
-    command += ["-m", f"commissaire.fleet.{module}", "-a", json.dumps(arguments)]
+    command += ["-m", f"commissaire.fleet.{module}", *(["-a", json.dumps(arguments)] if arguments else [])]
     done = lab.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
     assert done.stdout.lstrip().startswith("{"), done.stdout + done.stderr
     assert "[WARNING]" not in done.stderr, done.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from k8s import programs
 from k8s.cluster import cluster, node_variables
-from lab import Lab
+from lab import Lab, hypervisor
 
 pytestmark = pytest.mark.integration
 
@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 WITH_CLUSTER = ("kubernetes_node", "kubelet_upgrade", "node_leave")
 """In the order of a node's life: they share one machine."""
+WITH_LIBVIRT = ("vm_announce",)
+WITH_MACHINES = ("vm_create", "vm_network", "vm_remove")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +42,28 @@ def cluster_of_one(lab_possible, tmp_path_factory):
         yield made
 
 
-@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in WITH_CLUSTER])
+@pytest.mark.parametrize("scenario", sorted({*SCENARIOS} - {*WITH_CLUSTER, *WITH_LIBVIRT, *WITH_MACHINES}))
 def test_a_scenario_passes(pair, scenario, tmp_path):
     run(pair, scenario, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def one_hypervisor(lab_possible):
+    """A machine that runs virtual ones."""
+    with Lab.make(hosts=1, containers=True, disk_mb=1024, packages=hypervisor.PACKAGES) as lab:
+        hypervisor.prepare(lab.hosts[0])
+        yield lab
+
+
+@pytest.mark.parametrize("scenario", WITH_MACHINES)
+def test_a_scenario_with_machines_passes(one_hypervisor, scenario, tmp_path):
+    run(one_hypervisor, scenario, tmp_path)
+
+
+@pytest.mark.parametrize("scenario", WITH_LIBVIRT)
+def test_a_scenario_with_hypervisors_passes(lab_possible, scenario, tmp_path):
+    with Lab.make(hosts=2, packages=hypervisor.ANNOUNCING) as lab:
+        run(lab, scenario, tmp_path)
 
 
 @pytest.mark.parametrize("scenario", WITH_CLUSTER)

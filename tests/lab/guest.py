@@ -38,15 +38,16 @@ _ROOM_MB = 160
 _RECIPE = 6
 
 INSTALL = """
-# An installer: fetch a disk by HTTP, write it on sda, let a key sign in as root, and reboot.
+# An installer: fetch a disk by HTTP, write it on the first disk, let a key sign in as root, and reboot.
 mountroot() {
   configure_networking
   sleep 1
-  wget -q -O - "$INSTALL_FROM" | gunzip -c >/dev/sda || panic "nothing could be installed from $INSTALL_FROM"
-  blockdev --rereadpt /dev/sda || true
+  disk=/dev/$(ls /sys/bus/scsi/devices/0:0:0:0/block) # kernels give the names as disks answer, in any order
+  wget -q -O - "$INSTALL_FROM" | gunzip -c >"$disk" || panic "nothing could be installed from $INSTALL_FROM"
+  blockdev --rereadpt "$disk" || true
   modprobe ext4
-  for wait in 1 2 3 4 5; do [ -b /dev/sda1 ] || sleep 1; done
-  mount -t ext4 /dev/sda1 /root || panic "sda1 can't be mounted"
+  for wait in 1 2 3 4 5; do [ -b "${disk}1" ] || sleep 1; done
+  mount -t ext4 "${disk}1" /root || panic "${disk}1 can't be mounted"
   mkdir -p /root/root/.ssh && echo "$AUTHORIZED_KEY" >/root/root/.ssh/authorized_keys
   umount /root
   sync

@@ -20,6 +20,8 @@ PACKAGES = (
     "virtinst",
     "xorriso",
 )
+ANNOUNCING = (*PACKAGES, "avahi-daemon", "avahi-utils", "python3-dbus")
+"""With what announces its machines by mDNS, and what hears that."""
 SWITCH = "br0"
 POOL = "/var/lib/libvirt/images"
 
@@ -53,3 +55,11 @@ def connect_vlan(lab: Lab, host: LabHost, vlan: int) -> str:
         host.run(command, capture_output=True)
     lab.run(["ip", "route", "add", f"{prefix}0/24", "via", host.address], check=True)
     return prefix
+
+
+def listen(host: LabHost) -> str:
+    """Let libvirt be reached over TCP by everybody, which is nobody but the lab; return the URI."""
+    (host.root / "etc/libvirt/libvirtd.conf").write_text('auth_tcp = "none"\n')
+    for command in (["stop", "libvirtd"], ["start", "libvirtd-tcp.socket"], ["start", "libvirtd"]):
+        host.run(["systemctl", *command], capture_output=True)
+    return f"qemu+tcp://{host.address}/system"

@@ -20,7 +20,7 @@ from commissaire.auth.throttle import Throttle
 from commissaire.auth.verified import VerifiedCredentials
 from commissaire.problems import problem
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/virt.xsl"})
 _ASKED_AT_ONCE = 16
 """Sign-ins that plugins look at; each takes a thread, and the routes need theirs (there are 40)."""
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class Gate:
     """ASGI middleware: asks the plugins in order, the first success wins, and remembers it for a while.
 
-    What is at or below *self_auths* authenticates its clients itself.
+    What is at or below *self_auths* authenticates its clients itself, or is everybody's.
 
     Under `/api/v0` a refusal is 403, as Commissaire 0.0.6 answers; elsewhere 401 with `WWW-Authenticate`. It waits when
     there were many (`Throttle`).

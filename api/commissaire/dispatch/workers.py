@@ -22,8 +22,12 @@ LANES: tuple[tuple[str, ...], ...] = (
     (OperationKind.BOOTSTRAP,),
     ROLLING,
     (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK),
+    (OperationKind.VM_CREATE,),
+    (OperationKind.VM_REMOVE, OperationKind.VM_NETWORK_CREATE, OperationKind.VM_NETWORK_REMOVE),
 )
 """Kinds that wait for each other's workers. Rolling operations take hours; new hosts must not wait for them."""
+_MOSTLY_WAIT = {OperationKind.VM_CREATE: 4}
+"""How many times as many workers a lane has whose operations wait for others' work, such as an installation's."""
 
 
 class Carrier(Protocol):
@@ -55,7 +59,7 @@ class Workers:
         self._threads = [
             threading.Thread(target=self._work, args=(lane,), name=f"{lane[0]}-{number}", daemon=True)
             for lane in LANES
-            for number in range(threads_per_lane)
+            for number in range(threads_per_lane * _MOSTLY_WAIT.get(OperationKind(lane[0]), 1))
         ]
         self._pulse = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _UNTOUCHED = "nothing was changed on it"
 _SET_UP_IN_PART = "it may be set up in part; bootstrap it again"
+_ANNOUNCES_PERHAPS = "it may announce its machines already; let it again"
 _NOT_LOOKED_AT = "nobody has looked whether it is fit since it was changed"
 _UNCORDON = "commctl host uncordon puts it back"
 _LEFT = {
@@ -18,6 +19,8 @@ _LEFT = {
     "network": _SET_UP_IN_PART,
     "node": _SET_UP_IN_PART,
     "marker": _SET_UP_IN_PART,
+    "installing": _ANNOUNCES_PERHAPS,
+    "starting": _ANNOUNCES_PERHAPS,
     "draining": f"its node may be cordoned, and pods gone from it; {_UNCORDON}",
     "uncordoning": f"it was changed, and fit; its node may still be cordoned; {_UNCORDON}",
     "leaving": "its node may be cordoned, or gone from the cluster; let it leave again, or bootstrap it",
@@ -30,8 +33,6 @@ _LEFT = {
     "rolling_back": "it may run what was deployed, or what it ran before",
     "rolled_back": "it runs what it ran before",
     "creating": "parts of it may be there; remove it before you create it again",
-    "installing": "it goes on installing; look at its console, or remove it",
-    "starting": "it is there, and may be starting",
     "removing": "parts of it may still be there; remove it again",
     "wiring": "the network may be there or not; ask for it again",
 }

@@ -33,6 +33,22 @@ class NotReady(FleetError):
     status = 405
 
 
+class NotThisVerb(FleetError):
+    """It is done with another method, which `allow` names."""
+
+    status = 405
+
+    def __init__(self, message: str, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class NotAllowed(FleetError):
+    """The user, or everybody, is kept from it."""
+
+    status = 403
+
+
 class NotAcceptable(FleetError):
     """It is there, and not in the form that is asked for."""
 

@@ -45,6 +45,11 @@ def list_hypervisors(session: Session, *, allowed: bool = False) -> list[Hypervi
     return list(session.exec(query.where(col(Hypervisor.allowed).is_(True)) if allowed else query))
 
 
+def hypervisors_to_ask(session: Session) -> dict[str, str]:
+    """Return the hypervisors whose union /virt is: the URI of each by its name."""
+    return {hypervisor.name: hypervisor.uri for hypervisor in list_hypervisors(session, allowed=True)}
+
+
 def put_hypervisor(
     session: Session, name: str, *, uri: str, allowed: bool, virt_type: str, pool: str
 ) -> tuple[Hypervisor, bool]:

@@ -17,6 +17,8 @@ from commissaire.records import Operation, OperationKind
 _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 """libvirt takes more; but these are also names of volumes, files and inventory hosts."""
+LOCATION_PATTERN = r"^(https?|ftp)://[^\s,]+$"
+"""As the module vm_install has it: what follows a comma would be an option of virt-install's."""
 
 
 def check_machine_name(name: str) -> str:

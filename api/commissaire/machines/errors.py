@@ -9,3 +9,9 @@ class HypervisorFailed(FleetError):
     """A hypervisor does not answer, or answers with an error of its own; the message has libvirt's words."""
 
     status = 502
+
+
+class NotSupported(FleetError):
+    """The hypervisor's driver has no such function."""
+
+    status = 501

@@ -65,10 +65,11 @@ class Link:
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._rests_until = 0.0
 
-    def call(self, ask: Callable[[Any], T], *, seconds: float = CALL_SECONDS, slow: bool = False) -> T:
+    def call(self, ask: Callable[[Any], T], *, seconds: float = CALL_SECONDS, rests: bool = True) -> T:
         """Return what *ask* returns, called with the connection in a thread of its own.
 
-        A *slow* call may take its time with a hypervisor that is well; others are asked meanwhile, and after it.
+        When it does not answer in time the hypervisor rests: others don't wait for it, too. Not so with *rests* False,
+        for what a guest can hold up.
 
         Raises:
             HypervisorFailed: it can't be reached, does not answer in time, or answers with an error.
@@ -93,10 +94,10 @@ class Link:
 
         threading.Thread(target=work, name=f"hypervisor {self.name}", daemon=True).start()
         if not done.wait(seconds):
-            if slow:
-                raise HypervisorFailed(f"hypervisor {self.name} has not done that within {seconds:g} s; it may yet")
-            self._rest()
-            raise HypervisorFailed(f"hypervisor {self.name} did not answer within {seconds:g} s")
+            if rests:
+                self._rest()
+            later = "" if rests else "; what it was asked to do may still happen"
+            raise HypervisorFailed(f"hypervisor {self.name} did not answer within {seconds:g} s{later}")
         if not failure:
             return answer[0]  # type: ignore[no-any-return]
         if isinstance(failure[0], libvirt.libvirtError):

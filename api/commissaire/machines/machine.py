@@ -64,6 +64,8 @@ def list_machines(connection: Any, hypervisor: str) -> list[Machine]:
 
 def find_domain(connection: Any, name: str) -> Any:
     """Return libvirt's domain of that name; None when there is none."""
+    if not name or "\0" in name:
+        return None
     libvirt = bindings()
     try:
         return connection.lookupByName(name)

@@ -32,6 +32,8 @@ def list_networks(connection: Any) -> list[VirtualNetwork]:
 
 def find_network(connection: Any, name: str) -> VirtualNetwork | None:
     """Return the network of that name; None when there is none."""
+    if not name or "\0" in name:
+        return None
     libvirt = bindings()
     try:
         return _read(connection.networkLookupByName(name))

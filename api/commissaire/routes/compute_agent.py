@@ -9,9 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from starlette.concurrency import run_in_threadpool
 
 from commissaire.auth.role import Role
-from commissaire.fleet.errors import Conflict, Invalid, NotFound
+from commissaire.fleet.errors import Conflict, NotFound
 from commissaire.fleet.hypervisors import usable_hypervisor
-from commissaire.fleet.machines import check_machine_name, check_network_name, request_machine, request_network
+from commissaire.fleet.machines import (
+    LOCATION_PATTERN,
+    check_machine_name,
+    check_network_name,
+    request_machine,
+    request_network,
+)
+from commissaire.fleet.operations import Requester
 from commissaire.machines.errors import HypervisorFailed
 from commissaire.machines.link import Link
 from commissaire.machines.machine import Machine, find_domain, list_machines, read_machine
@@ -41,7 +48,9 @@ class HostWanted(BaseModel):
     ]
     networks: Annotated[list[StrictStr], Field(max_length=64, description="The networks it has a port on.")]
     install: StrictBool = Field(default=False, description="Whether an operating system is installed from `location`.")
-    location: StrictStr | None = Field(default=None, max_length=2048, description="The tree of the installer.")
+    location: StrictStr | None = Field(
+        default=None, max_length=2048, pattern=LOCATION_PATTERN, description="The URL of the installer's tree."
+    )
     cmdline: StrictStr | None = Field(default=None, max_length=2048, description="What the installer's kernel is told.")
     console: StrictBool = Field(
         default=False, description="Whether the installer shows itself on the serial console; nothing waits for that."
@@ -116,13 +125,13 @@ def list_hosts(parts: Parts) -> list[HostShown]:
     return [HostShown.of(machine) for machine in link.call(lambda connection: list_machines(connection, link.name))]
 
 
-@router.get("/hosts/{hostname}", responses=responses(400, 404, 502))
+@router.get("/hosts/{hostname}", responses=responses(404, 502))
 def get_host(hostname: str, parts: Parts) -> HostShown:
     """Return a machine."""
     return HostShown.of(_machine(parts, hostname))
 
 
-@router.get("/host/{hostname}", status_code=204, response_class=Response, responses=responses(400, 404, 502))
+@router.get("/host/{hostname}", status_code=204, response_class=Response, responses=responses(404, 502))
 def probe_host(hostname: str, parts: Parts) -> Response:
     """Tell whether there is a machine of that name."""
     _machine(parts, hostname)
@@ -132,11 +141,9 @@ def probe_host(hostname: str, parts: Parts) -> Response:
 @router.post("/hosts/{hostname}", status_code=201, openapi_extra=_OPERATOR, responses=responses(400, 404, 409, 502))
 async def create_host(hostname: str, body: HostWanted, parts: Parts, asker: Asker, response: Response) -> HostShown:
     """Create a machine; the answer comes when it is there and its installation has begun."""
-    operation, row = await _made(parts, asker, hostname, body)
+    operation = await _made(parts, asker, hostname, body)
     response.headers["X-Commissaire-Operation"] = str(operation.id)
-    shown = await run_in_threadpool(_machine, parts, hostname)
-    del row
-    return HostShown.of(shown)
+    return HostShown.of(await run_in_threadpool(_machine, parts, hostname))
 
 
 @router.post("/host/{hostname}", status_code=201, openapi_extra=_OPERATOR, responses=responses(400, 404, 409, 502))
@@ -178,13 +185,12 @@ async def delete_host(hostname: str, parts: Parts, asker: Asker) -> Response:
     status_code=204,
     response_class=Response,
     openapi_extra=_OPERATOR,
-    responses=responses(400, 404, 502),
+    responses=responses(404, 502),
 )
 def start_host(hostname: str, parts: Parts) -> Response:
     """Start a machine. One that runs already goes on."""
-    name = check_machine_name(hostname)
-    if not _link(parts).call(lambda connection: start(connection, name)):
-        raise NotFound(f"there is no machine {name}")
+    if not _link(parts).call(lambda connection: start(connection, hostname)):
+        raise NotFound(f"there is no machine {hostname}")
     return Response(status_code=204)
 
 
@@ -194,7 +200,7 @@ def list_all_networks(parts: Parts) -> list[NetworkShown]:
     return [NetworkShown.of(network) for network in _link(parts).call(list_networks)]
 
 
-@router.get("/networks/{networkname}", responses=responses(400, 404, 502))
+@router.get("/networks/{networkname}", responses=responses(404, 502))
 def get_network(networkname: str, parts: Parts) -> NetworkShown:
     """Return a network."""
     return NetworkShown.of(_network(parts, networkname))
@@ -204,11 +210,10 @@ def get_network(networkname: str, parts: Parts) -> NetworkShown:
     "/host/{hostname}/network/{networkname}",
     status_code=204,
     response_class=Response,
-    responses=responses(400, 404, 502),
+    responses=responses(404, 502),
 )
 def probe_network(hostname: str, networkname: str, parts: Parts) -> Response:
     """Tell whether there is a network of that name; whose it is, its name tells."""
-    check_machine_name(hostname)
     _network(parts, networkname)
     return Response(status_code=204)
 
@@ -261,32 +266,32 @@ def _link(parts: Services) -> Link:
 
 
 def _machine(parts: Services, hostname: str) -> Machine:
-    name, link = check_machine_name(hostname), _link(parts)
+    link = _link(parts)
 
     def look(connection: Any) -> Machine | None:
-        domain = find_domain(connection, name)
+        domain = find_domain(connection, hostname)
         return None if domain is None else read_machine(domain, link.name)
 
     machine = link.call(look)
     if machine is None:
-        raise NotFound(f"there is no machine {name}")
+        raise NotFound(f"there is no machine {hostname}")
     return machine
 
 
 def _network(parts: Services, networkname: str) -> VirtualNetwork:
-    name = check_network_name(networkname)
-    network = _link(parts).call(lambda connection: find_network(connection, name))
+    network = _link(parts).call(lambda connection: find_network(connection, networkname))
     if network is None:
-        raise NotFound(f"there is no network {name}")
+        raise NotFound(f"there is no network {networkname}")
     return network
 
 
-async def _made(parts: Services, asker: Any, hostname: str, body: HostWanted) -> tuple[Operation, OperationHost]:
+async def _made(parts: Services, asker: Requester, hostname: str, body: HostWanted) -> Operation:
     name = check_machine_name(hostname)
     for network in body.networks:
         check_network_name(network)
 
     def ask() -> int:
+        _check_hypervisor(parts)
         if _link(parts).call(lambda connection: find_domain(connection, name)) is not None:
             raise Conflict(f"machine {name} is there already; remove it first, or choose another name")
         with parts.database.write() as session:
@@ -295,15 +300,18 @@ async def _made(parts: Services, asker: Any, hostname: str, body: HostWanted) ->
             parts.dispatcher.enqueue(session, operation)
             return operation.id or 0
 
-    operation_id = await run_in_threadpool(ask)
-    operation, row = await wait_for(parts, operation_id, _ANSWER_SECONDS, lambda row: bool(row.data.get("created")))
-    if not row.data.get("created"):
-        _check(operation, row)
-    return operation, row
+    operation, row = await wait_for(parts, await run_in_threadpool(ask), _ANSWER_SECONDS)
+    _check(operation, row)
+    return operation
+
+
+def _check_hypervisor(parts: Services) -> None:
+    with parts.database.read() as session:
+        usable_hypervisor(session, parts.settings.compute_agent_hypervisor)
 
 
 async def _on_network(
-    parts: Services, asker: Any, kind: OperationKind, networkname: str, wanted: dict[str, Any]
+    parts: Services, asker: Requester, kind: OperationKind, networkname: str, wanted: dict[str, Any]
 ) -> None:
     def ask() -> int:
         with parts.database.write() as session:
@@ -322,6 +330,4 @@ def _check(operation: Operation, row: OperationHost) -> None:
     why = row.message or operation.message or "it has not ended yet"
     if row.data.get("exists"):
         raise Conflict(why)
-    if row.data.get("invalid"):
-        raise Invalid(why)
     raise HypervisorFailed(f"{why} (operation {operation.id})")

@@ -45,7 +45,7 @@ def with_domain(
     ask: Callable[[Any], T],
     *,
     seconds: float = CALL_SECONDS,
-    slow: bool = False,
+    rests: bool = True,
 ) -> T:
     """Return what *ask* returns for a machine's domain of libvirt's.
 
@@ -62,7 +62,7 @@ def with_domain(
             raise NotFound(f"there is no machine {name} on hypervisor {hypervisor}")
         return ask(domain)
 
-    return link.call(look, seconds=seconds, slow=slow)
+    return link.call(look, seconds=seconds, rests=rests)
 
 
 def console_of(

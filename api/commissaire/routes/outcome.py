@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from sqlmodel import select
 from starlette.concurrency import run_in_threadpool
@@ -15,10 +14,8 @@ from commissaire.services import Services
 _LOOK_SECONDS = 1.0
 
 
-async def wait_for(
-    parts: Services, operation_id: int, seconds: float, reached: Callable[[OperationHost], bool] = lambda row: False
-) -> tuple[Operation, OperationHost]:
-    """Return an operation and its one row when it has ended or *reached* is true, at the latest after so long."""
+async def wait_for(parts: Services, operation_id: int, seconds: float) -> tuple[Operation, OperationHost]:
+    """Return an operation and its one row when it has ended, at the latest after so long."""
 
     def look() -> tuple[Operation, OperationHost]:
         with parts.database.read() as session:
@@ -31,7 +28,7 @@ async def wait_for(
             news.clear()
             operation, row = await run_in_threadpool(look)
             left = deadline - time.monotonic()
-            if operation.state in TERMINAL or reached(row) or left <= 0 or parts.stopping:
+            if operation.state in TERMINAL or left <= 0 or parts.stopping:
                 return operation, row
             try:
                 await asyncio.wait_for(news.wait(), min(left, _LOOK_SECONDS))

@@ -13,9 +13,11 @@ TEMPLATES = {template["playbook"]: template for template in DATA["awx_templates"
 NEEDS_NO_TEMPLATE = {"awx_register"}
 
 
-def options_of(role):
-    if "options" in TEMPLATES.get(role, {}):
-        return TEMPLATES[role]["options"]
+def options_of(playbook):
+    template = TEMPLATES.get(playbook, {})
+    if "options" in template:
+        return template["options"]
+    role = template.get("role", playbook)
     specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())
     return specs["argument_specs"]["main"]["options"]
 

@@ -62,7 +62,12 @@ async def read_console(
 def get_screenshot(hypervisor: str, name: str, parts: Parts) -> Response:
     """Return what a machine's first screen shows just now."""
     picture = with_domain(
-        parts, hypervisor, name, lambda domain: screenshot(domain.connect(), domain), seconds=_SCREEN_SECONDS, slow=True
+        parts,
+        hypervisor,
+        name,
+        lambda domain: screenshot(domain.connect(), domain),
+        seconds=_SCREEN_SECONDS,
+        rests=False,
     )
     return Response(picture, media_type="image/png")
 

@@ -35,7 +35,7 @@ def create(hypervisor: str, name: str, body: SnapshotWanted, parts: Parts) -> Sn
             name,
             lambda domain: create_snapshot(domain, body.name, body.description),
             seconds=_SECONDS,
-            slow=True,
+            rests=False,
         )
     )
 
@@ -43,10 +43,12 @@ def create(hypervisor: str, name: str, body: SnapshotWanted, parts: Parts) -> Sn
 @router.post("/{snapshot}/revert", status_code=204, openapi_extra=_OPERATOR, responses=_PROBLEMS)
 def revert_to(hypervisor: str, name: str, snapshot: str, parts: Parts) -> None:
     """Bring a machine back into the state of a snapshot. What came after it is lost."""
-    with_domain(parts, hypervisor, name, lambda domain: revert(domain, snapshot), seconds=_SECONDS, slow=True)
+    with_domain(parts, hypervisor, name, lambda domain: revert(domain, snapshot), seconds=_SECONDS, rests=False)
 
 
 @router.delete("/{snapshot}", status_code=204, openapi_extra=_OPERATOR, responses=_PROBLEMS)
 def delete(hypervisor: str, name: str, snapshot: str, parts: Parts) -> None:
     """Delete a snapshot. Those taken after it stay."""
-    with_domain(parts, hypervisor, name, lambda domain: delete_snapshot(domain, snapshot), seconds=_SECONDS, slow=True)
+    with_domain(
+        parts, hypervisor, name, lambda domain: delete_snapshot(domain, snapshot), seconds=_SECONDS, rests=False
+    )

@@ -114,7 +114,7 @@ def power(hypervisor: str, name: str, action: PowerAction, parts: Parts) -> Mach
         act(domain, action)
         return read_machine(domain, hypervisor)
 
-    return MachineShown.of(with_domain(parts, hypervisor, name, do, seconds=_POWER_SECONDS, slow=True))
+    return MachineShown.of(with_domain(parts, hypervisor, name, do, seconds=_POWER_SECONDS, rests=False))
 
 
 def _place(machine: Machine) -> tuple[str, str]:
