@@ -117,6 +117,7 @@ def test_a_network_is_asked_for_and_removed_by_operations(client: TestClient, fl
         {"mode": "openvswitch", "bridge": "br0", "domain": "lab"},
         {"mode": "nat", "bridge": "br0"},
         {"address": "192.168.9.300/24"},
+        {"address": False},
         {"dhcp": {"start": "192.168.9.10"}},
     ],
 )

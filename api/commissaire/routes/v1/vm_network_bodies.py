@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_interface
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyInterface, StrictInt, StrictStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 from commissaire.machines.network import VirtualNetwork
 from commissaire.routes.text import Text
 from commissaire.routes.v1.machine_bodies import Silent
+
+_Address = Annotated[StrictStr, Field(max_length=64), AfterValidator(lambda text: str(IPv4Address(text)))]
+_Interface = Annotated[StrictStr, Field(max_length=64), AfterValidator(lambda text: str(ip_interface(text)))]
 
 
 class DhcpRange(BaseModel):
@@ -17,8 +20,8 @@ class DhcpRange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    start: IPv4Address
-    end: IPv4Address
+    start: _Address
+    end: _Address
 
 
 class VmNetworkWanted(BaseModel):
@@ -31,7 +34,7 @@ class VmNetworkWanted(BaseModel):
         default=None, description="The hypervisor's bridge, for `bridge` and `openvswitch`."
     )
     vlan: Annotated[StrictInt, Field(ge=1, le=4094)] | None = Field(default=None, description="For `openvswitch`.")
-    address: IPvAnyInterface | None = Field(
+    address: _Interface | None = Field(
         default=None, description="The hypervisor's own address and its prefix, for `nat` and `isolated`."
     )
     dhcp: DhcpRange | None = None
