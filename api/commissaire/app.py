@@ -29,13 +29,15 @@ from commissaire.configuration import SettingsError
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.dispatch.workers import Workers
-from commissaire.fleet.hypervisors import record_local
+from commissaire.fleet.hypervisors import list_hypervisors, record_local
 from commissaire.launcher.checks import Checks
 from commissaire.launcher.launcher import Launcher
 from commissaire.launcher.orphans import kill_orphans
 from commissaire.launcher.supervisors import Supervisors
 from commissaire.lock import lock_data_dir
+from commissaire.machines.events import MachineEvents
 from commissaire.machines.hypervisors import Hypervisors
+from commissaire.machines.link import Link
 from commissaire.metrics import Metrics
 from commissaire.node_watcher import NodeWatcher
 from commissaire.notices import Notices
@@ -43,9 +45,24 @@ from commissaire.requests import RequestRecorder
 from commissaire.routes import compute_agent, health, virt
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
-from commissaire.routes.v1 import audit, inventory, operations, schedules, sources, stream, timeline
+from commissaire.routes.v1 import (
+    audit,
+    inventory,
+    machine_attach,
+    machine_console,
+    machine_events,
+    machine_snapshots,
+    machines,
+    operations,
+    schedules,
+    sources,
+    stream,
+    timeline,
+    vm_networks,
+)
 from commissaire.routes.v1 import container_managers as container_managers_v1
 from commissaire.routes.v1 import hosts as hosts_v1
+from commissaire.routes.v1 import hypervisors as hypervisors_v1
 from commissaire.routes.v1.query import check_query
 from commissaire.scheduler import Scheduler
 from commissaire.secrets.factory import key_file, open_store, open_tree
@@ -75,6 +92,13 @@ _ROUTES = (
     inventory,
     sources,
     audit,
+    hypervisors_v1,
+    machine_events,
+    machine_console,
+    machine_attach,
+    machine_snapshots,
+    machines,
+    vm_networks,
     compute_agent,
     virt,
     health,
@@ -193,8 +217,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         throttle = Throttle(settings.refusal_delay_seconds)
         hypervisors = Hypervisors()
         stack.callback(hypervisors.close)
+        events = MachineEvents(hypervisors, lambda: _links(database, hypervisors))
         app.state.services = services = Services(
-            settings, database, store, tree, notices, dispatcher, throttle, watcher.wake, scheduler.wake, hypervisors
+            settings,
+            database,
+            store,
+            tree,
+            notices,
+            dispatcher,
+            throttle,
+            watcher.wake,
+            scheduler.wake,
+            hypervisors,
+            events,
         )
         with database.write() as session:
             record_local(session, settings.local_hypervisor)
@@ -226,6 +261,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             node_watcher.join(_STOP_SECONDS)
             scheduler.join(_STOP_SECONDS)
     log.info("stopped")
+
+
+def _links(database: Database, hypervisors: Hypervisors) -> list[Link]:
+    with database.read() as session:
+        return [hypervisors.link(each.name, each.uri) for each in list_hypervisors(session, allowed=True)]
 
 
 def _publisher(settings: Settings, metrics: Metrics) -> Publisher | None:

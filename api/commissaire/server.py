@@ -222,5 +222,6 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
         server_header=False,
         lifespan="off",
         http=ClientCertificateProtocol,
+        ws="websockets-sansio",
         **tls,
     )

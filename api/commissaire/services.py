@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from commissaire.auth.throttle import Throttle
 from commissaire.database import Database
 from commissaire.dispatch.dispatcher import Dispatcher
 from commissaire.fleet.operations import Requester
+from commissaire.machines.events import MachineEvents
 from commissaire.machines.hypervisors import Hypervisors
 from commissaire.notices import Notices
 from commissaire.secrets.store import SecretStore
@@ -33,6 +35,7 @@ class Services:
     wake_watcher: Callable[[], None]
     wake_scheduler: Callable[[], None]
     hypervisors: Hypervisors
+    machine_events: MachineEvents
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:
@@ -41,7 +44,7 @@ class Services:
         self.notices.publish_all()
 
 
-async def _services(request: Request) -> Services:
+async def _services(request: HTTPConnection) -> Services:
     services: Services = request.app.state.services
     return services
 

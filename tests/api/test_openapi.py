@@ -88,6 +88,7 @@ def test_generated_requests_get_nothing_that_is_not_told(fleet: Fleet, document:
     schema = schemathesis.openapi.from_dict({**document, "security": []})  # the client signs in by itself
     known = {"name": "web", "address": "10.0.0.2", "operation_id": 2, "hostname": "test", "networkname": "default"}
     found = [result.ok() for result in schema.get_all_operations()]
+    found = [each for each in found if each.path != "/api/v1/machines/events"]  # it ends when its client goes
     with working(fleet):
         for operation in sorted(found, key=lambda each: not each.path.endswith("stream")):  # nothing runs for ever yet
             names = {name: value for name, value in known.items() if f"{{{name}}}" in operation.path}

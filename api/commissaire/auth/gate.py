@@ -55,10 +55,14 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with `state["user"]` and `state["role"]` set, or answer the refusal."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["path"] in OPEN_PATHS or self._self_auths.cover(scope["path"]):
+        is_socket = scope["type"] == "websocket"  # whose routes are open to nobody, and to no page of another site's
+        if is_socket and "origin" in Headers(scope=scope):
+            await problem(403, "WebSockets are not for browsers here")(scope, receive, send)
+            return
+        if not is_socket and (scope["path"] in OPEN_PATHS or self._self_auths.cover(scope["path"])):
             scope["state"]["role"] = None
             await self._app(scope, receive, send)
             return
@@ -73,7 +77,7 @@ class Gate:
             await self._refuse(sign_in, scope["path"])
             await self._refusal(scope["path"])(scope, receive, send)
             return
-        scope["state"].update(user=user.name, role=user.role)
+        scope.setdefault("state", {}).update(user=user.name, role=user.role)
         await self._app(scope, receive, send)
 
     async def _identify(self, sign_in: SignIn) -> User | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
+    from websockets.sync.client import ClientConnection as Connection
+
     from commissaire.commctl.config import Settings
 
 CONNECT_SECONDS = 5.0
@@ -68,6 +70,11 @@ class Client:
         """Delete *path*. The body is `{}`, which servers of the v0 interface expect."""
         return self._call("DELETE", path, json={})
 
+    def read(self, path: str, params: dict[str, Any] | None = None, patience_seconds: float = ANSWER_SECONDS) -> bytes:
+        """Fetch *path*, which is no JSON."""
+        timeout = httpx.Timeout(patience_seconds, connect=CONNECT_SECONDS)
+        return self._response("GET", path, params=params, timeout=timeout).content
+
     @contextmanager
     def stream(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[bytes]]:
         """Yield the chunks of an answer as they come. NoServerError when none came for SILENCE_SECONDS."""
@@ -82,12 +89,45 @@ class Client:
         finally:
             response.close()
 
+    def socket(self, path: str) -> Connection:
+        """Open the WebSocket at *path* of the endpoint that answered last."""
+        from websockets.exceptions import InvalidStatus, WebSocketException
+        from websockets.sync.client import connect
+
+        endpoint = self._order[0]
+        request = self._authorize(self._client(endpoint).build_request("GET", path))
+        signed = {"Authorization": request.headers["Authorization"]} if "Authorization" in request.headers else {}
+        context = self._verification(endpoint)
+        url = str(request.url.copy_with(scheme="wss" if endpoint.startswith("https:") else "ws"))
+        try:
+            return connect(
+                url,
+                additional_headers=signed,
+                ssl=None if isinstance(context, bool) else context,
+                open_timeout=ANSWER_SECONDS,
+                proxy=None,
+            )
+        except InvalidStatus as error:
+            answer = httpx.Response(error.response.status_code, content=error.response.body, request=request)
+            self._raise_refused(answer)
+            raise
+        except (OSError, WebSocketException) as error:
+            raise NoServerError(f"no console at {endpoint}: {error}") from None
+
     def close(self) -> None:
         """Close all connections."""
         for client in self._clients.values():
             client.close()
 
     def _call(self, method: str, path: str, **request: Any) -> Answer:
+        response = self._response(method, path, **request)
+        try:
+            body = response.json() if response.content else None
+        except ValueError:
+            raise CommctlError(f"{response.url} answered, but not in JSON: is it a Commissaire server?") from None
+        return Answer(response.status_code, body, response.headers.get("Location", ""))
+
+    def _response(self, method: str, path: str, **request: Any) -> httpx.Response:
         response = self._first(lambda client: client.build_request(method, path, **request))
         try:
             with _network_errors(f"{method} {path}"):
@@ -96,11 +136,7 @@ class Client:
             response.close()
         if not response.is_success:
             self._raise_refused(response)
-        try:
-            body = response.json() if response.content else None
-        except ValueError:
-            raise CommctlError(f"{response.url} answered, but not in JSON: is it a Commissaire server?") from None
-        return Answer(response.status_code, body, response.headers.get("Location", ""))
+        return response
 
     def _first(self, make: Callable[[httpx.Client], httpx.Request]) -> httpx.Response:
         """Send to the endpoint that answered last, then to the others; return the first answer, its body unread."""

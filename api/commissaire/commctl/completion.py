@@ -34,6 +34,11 @@ def container_managers(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, "/api/v0/containermanagers", incomplete)
 
 
+def hypervisors(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the hypervisors whose names begin with *incomplete*."""
+    return _names(ctx, "/api/v1/hypervisors", incomplete)
+
+
 def _names(ctx: typer.Context, path: str, incomplete: str) -> list[str]:
     """Return the names listed at *path*. None at all when that can't be done without asking, waiting or complaining."""
     from commissaire.commctl import config
@@ -43,7 +48,8 @@ def _names(ctx: typer.Context, path: str, incomplete: str) -> list[str]:
         try:
             client = Client(config.load(configuration_path(ctx)), patience_seconds=PATIENCE_SECONDS)
             listed = client.get(path).body
-            names = [str(one["address"] if isinstance(one, dict) else one) for one in listed]
+            listed = listed["items"] if isinstance(listed, dict) else listed
+            names = [str(one.get("address") or one["name"]) if isinstance(one, dict) else str(one) for one in listed]
         except Exception:
             return []
     return [name for name in names if name.startswith(incomplete) and SAFE.fullmatch(name)]

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from commissaire.commctl import cluster, container_manager, host, lease, network, operation, schedule, source
+from commissaire.commctl import (
+    cluster,
+    container_manager,
+    host,
+    hypervisor,
+    lease,
+    network,
+    operation,
+    schedule,
+    source,
+    vm,
+    vm_network,
+)
 from commissaire.commctl.errors import CommctlError, NoObjectError
 from commissaire.commctl.output import say, tell
 from commissaire.commctl.passhash import passhash
@@ -30,6 +42,9 @@ app.add_typer(source.app, name="source")
 app.add_typer(network.app, name="network")
 app.add_typer(container_manager.app, name="container_manager")
 app.add_typer(container_manager.app, name="container-manager", hidden=True)
+app.add_typer(hypervisor.app, name="hypervisor")
+app.add_typer(vm.app, name="vm")
+app.add_typer(vm_network.app, name="vm-network")
 app.command()(passhash)
 app.command("user-data")(user_data)
 

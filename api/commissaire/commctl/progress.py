@@ -22,6 +22,10 @@ DONE = {
     "deploy": "deployed",
     "bootstrap": "bootstrapped",
     "investigate": "investigated",
+    "vm_create": "created",
+    "vm_remove": "removed",
+    "vm_network_create": "created",
+    "vm_network_remove": "removed",
 }
 """What a finished host of an operation of each kind is called."""
 
@@ -64,9 +68,12 @@ class Progress:
 
     @property
     def title(self) -> str:
-        """The operation in a few words: "restart of cluster prod"."""
-        cluster = self.operation.get("cluster")
-        return f"{self.operation.get('kind', 'operation')}{f' of cluster {cluster}' if cluster else ''}"
+        """The operation in a few words: "restart of cluster prod", "vm_create of west/web1"."""
+        cluster, parameters = self.operation.get("cluster"), self.operation.get("parameters") or {}
+        what = f"cluster {cluster}" if cluster else ""
+        if "hypervisor" in parameters and "name" in parameters:
+            what = f"{parameters['hypervisor']}/{parameters['name']}"
+        return f"{self.operation.get('kind', 'operation')}{f' of {what}' if what else ''}"
 
     def summary(self, now: float) -> str:
         """Return the last line: "3 restarted, 0 failed, 0 not started, 41.2 s". *now* is in Unix seconds."""

@@ -11,6 +11,7 @@ from commissaire.records import OF_MACHINES, TERMINAL, Hypervisor, Operation
 LOCAL = "local"
 """The name of the hypervisor that a server finds on its own machine."""
 VIRT_TYPES = ("auto", "kvm", "qemu")
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def get_hypervisor(session: Session, name: str) -> Hypervisor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from typing import Any, TypeVar
 
 from commissaire.machines.errors import HypervisorFailed
@@ -12,6 +14,7 @@ from commissaire.machines.link import CALL_SECONDS, Link
 
 T = TypeVar("T")
 _AT_ONCE = 64
+_GRACE_SECONDS = 1.0
 
 
 class Hypervisors:
@@ -32,10 +35,20 @@ class Hypervisors:
                 self._links[key] = Link(name, uri, read_only=read_only)
             return self._links[key]
 
+    def forget(self, name: str) -> None:
+        """Let go of the connections to a hypervisor that is not to be asked any more."""
+        with self._lock:
+            for key in [key for key in self._links if key[0] == name]:
+                self._links.pop(key).close()
+
     def ask_all(
         self, links: Iterable[Link], ask: Callable[[Link, Any], T], *, seconds: float = CALL_SECONDS
     ) -> tuple[dict[str, T], dict[str, str]]:
-        """Ask all of them at once; return the answers, and why the others did not give one, by name."""
+        """Ask all of them at once; return the answers, and why the others did not give one, by name.
+
+        It takes hardly longer than *seconds*, however many they are.
+        """
+        deadline = time.monotonic() + seconds + _GRACE_SECONDS
         asked = {
             link.name: self._pool.submit(
                 link.call, lambda connection, link=link: ask(link, connection), seconds=seconds
@@ -46,7 +59,10 @@ class Hypervisors:
         silent: dict[str, str] = {}
         for name, future in asked.items():
             try:
-                answers[name] = future.result()
+                answers[name] = future.result(max(0.0, deadline - time.monotonic()))
+            except NotYet:
+                future.cancel()
+                silent[name] = f"hypervisor {name} was not asked: too many others do not answer; try again"
             except HypervisorFailed as error:
                 silent[name] = str(error)
         return answers, silent

@@ -6,7 +6,11 @@ import importlib
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 from typing import Any, TypeVar
+
+import structlog
 
 from commissaire.machines.errors import HypervisorFailed
 
@@ -17,6 +21,10 @@ _REST_SECONDS = 10.0
 _AT_ONCE = 16
 """Calls under way to one hypervisor; those that hang keep their place."""
 _KEEPALIVE = (5, 3)
+"""Seconds between questions whether the other side is there, and how many may stay unanswered."""
+_OPENING_SECONDS = (30.0, 3600.0)
+"""So long an opening may hang before another one is tried, at first and at most. Its thread never ends."""
+log = structlog.get_logger(__name__)
 _started = threading.Event()
 _lock = threading.Lock()
 
@@ -50,8 +58,10 @@ class Link:
         self.name = name
         self.uri = uri
         self._read_only = read_only
-        self._connection: Any = None
-        self._opening = threading.Lock()
+        self._lock = threading.Lock()
+        self._opening: Future[Any] | None = None
+        self._opened_at = 0.0
+        self._patience = _OPENING_SECONDS[0]
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._rests_until = 0.0
 
@@ -75,7 +85,7 @@ class Link:
 
         def work() -> None:
             try:
-                answer.append(ask(self._connected(libvirt)))
+                answer.append(ask(self._connected(libvirt, min(seconds, CALL_SECONDS))))
             except BaseException as error:
                 failure.append(error)
             finally:
@@ -85,8 +95,9 @@ class Link:
         threading.Thread(target=work, name=f"hypervisor {self.name}", daemon=True).start()
         if not done.wait(seconds):
             if rests:
-                self._rests_until = time.monotonic() + _REST_SECONDS
-            raise HypervisorFailed(f"hypervisor {self.name} did not answer within {seconds:g} s")
+                self._rest()
+            later = "" if rests else "; what it was asked to do may still happen"
+            raise HypervisorFailed(f"hypervisor {self.name} did not answer within {seconds:g} s{later}")
         if not failure:
             return answer[0]  # type: ignore[no-any-return]
         if isinstance(failure[0], libvirt.libvirtError):
@@ -95,21 +106,71 @@ class Link:
 
     def close(self) -> None:
         """Let go of the connection, without waiting for anything."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            threading.Thread(target=_close, args=(connection,), daemon=True).start()
+        with self._lock:
+            opening, self._opening = self._opening, None
+        if opening is not None and opening.done() and opening.exception() is None:
+            threading.Thread(target=_close, args=(opening.result(),), daemon=True).start()
 
-    def _connected(self, libvirt: Any) -> Any:
-        with self._opening:
-            if self._connection is not None and not self._connection.isAlive():
-                _close(self._connection)
-                self._connection = None
-            if self._connection is None:
-                opener = libvirt.openReadOnly if self._read_only else libvirt.open
-                self._connection = opener(self.uri)
-                if "+" in self.uri.partition(":")[0]:
-                    self._connection.setKeepAlive(*_KEEPALIVE)
-            return self._connection
+    def _connected(self, libvirt: Any, seconds: float) -> Any:
+        """Return the connection. Whoever waits for one that hangs gives up in time, and gives its place back."""
+        with self._lock:
+            if self._opening is not None and self._is_lost(libvirt, self._opening):
+                self._opening = None
+            if self._opening is None:
+                self._opening, self._opened_at = Future(), time.monotonic()
+                arguments = (libvirt, self._opening)
+                threading.Thread(target=self._open, args=arguments, name=f"open {self.name}", daemon=True).start()
+            opening = self._opening
+        try:
+            return opening.result(seconds)
+        except NotYet:
+            self._rest()
+            raise HypervisorFailed(f"hypervisor {self.name} can't be connected to within {seconds:g} s") from None
+
+    def _is_lost(self, libvirt: Any, opening: Future[Any]) -> bool:
+        """Return whether there must be another connection: this one is broken, or hangs before it is one."""
+        if not opening.done():
+            hangs = time.monotonic() - self._opened_at > self._patience
+            if hangs:
+                self._patience = min(2 * self._patience, _OPENING_SECONDS[1])
+            return hangs
+        try:
+            if opening.result().isAlive():
+                return False
+        except libvirt.libvirtError:
+            pass
+        threading.Thread(target=_close, args=(opening.result(),), daemon=True).start()
+        return True
+
+    def _open(self, libvirt: Any, opening: Future[Any]) -> None:
+        try:
+            connection = (libvirt.openReadOnly if self._read_only else libvirt.open)(self.uri)
+            _keep_alive(libvirt, connection)
+        except BaseException as error:
+            with self._lock:
+                if self._opening is opening:
+                    self._opening = None
+            opening.set_exception(error)
+            return
+        with self._lock:
+            opening.set_result(connection)
+            wanted = self._opening is opening
+            if wanted:
+                self._patience = _OPENING_SECONDS[0]
+        if not wanted:
+            _close(connection)
+
+    def _rest(self) -> None:
+        self._rests_until = time.monotonic() + _REST_SECONDS
+
+
+def _keep_alive(libvirt: Any, connection: Any) -> None:
+    """Have a connection end that the other side left without a word; what hangs on it fails then."""
+    try:
+        connection.setKeepAlive(*_KEEPALIVE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:  # there is no other side
+            raise
 
 
 def _close(connection: Any) -> None:
@@ -121,4 +182,8 @@ def _close(connection: Any) -> None:
 
 def _run_events(libvirt: Any) -> None:
     while True:
-        libvirt.virEventRunDefaultImpl()
+        try:
+            libvirt.virEventRunDefaultImpl()
+        except Exception:  # without this thread no keepalive is answered, and connections break
+            log.exception("libvirt_events_failed")
+            time.sleep(1)

@@ -39,7 +39,7 @@ def read_machine(domain: Any, hypervisor: str) -> Machine:
         name=domain.name(),
         uuid=domain.UUIDString(),
         id=None if number < 0 else number,
-        state=STATES[state] if state < len(STATES) else STATES[0],
+        state=_told(state),
         owner=owner_in(xml),
         hypervisor=hypervisor,
         memory_kb=memory_kb,
@@ -75,6 +75,11 @@ def find_domain(connection: Any, name: str) -> Any:
         raise
 
 
+def state_of(domain: Any) -> str:
+    """Return the state of a domain of libvirt's, one of `STATES`."""
+    return _told(domain.state(0)[0])
+
+
 def owner_in(xml: str) -> str:
     """Return whose a domain is by its XML; "" for nobody's."""
     return ElementTree.fromstring(xml).findtext(f"metadata/{{{NAMESPACE}}}owner") or ""  # noqa: S314  libvirt's own
@@ -84,3 +89,7 @@ def networks_in(xml: str) -> list[str]:
     """Return the networks that a domain has ports on, by its XML."""
     ports = ElementTree.fromstring(xml).iterfind("devices/interface/source")  # noqa: S314  libvirt's own
     return [name for port in ports if (name := port.get("network"))]
+
+
+def _told(state: int) -> str:
+    return STATES[state] if state < len(STATES) else STATES[0]

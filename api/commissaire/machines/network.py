@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_interface
 from typing import Any
+from xml.etree import ElementTree
 
 from commissaire.machines.link import bindings
 
 
 @dataclass(frozen=True)
 class VirtualNetwork:
-    """One network."""
+    """One network. `mode` is `nat`, `isolated`, `bridge`, `openvswitch`, or another of libvirt's forward modes."""
 
     name: str
     uuid: str
@@ -18,6 +20,9 @@ class VirtualNetwork:
     autostart: bool
     persistent: bool
     bridge: str
+    mode: str
+    vlan: int | None
+    addresses: list[str]
 
 
 def list_networks(connection: Any) -> list[VirtualNetwork]:
@@ -39,6 +44,8 @@ def find_network(connection: Any, name: str) -> VirtualNetwork | None:
 
 
 def _read(network: Any) -> VirtualNetwork:
+    told = ElementTree.fromstring(network.XMLDesc(0))  # noqa: S314  libvirt's own
+    tag = told.find("vlan/tag")
     try:
         bridge = network.bridgeName() if network.isActive() else ""
     except bindings().libvirtError:  # its machines are ports of another kind
@@ -50,4 +57,20 @@ def _read(network: Any) -> VirtualNetwork:
         autostart=bool(network.isPersistent() and network.autostart()),
         persistent=bool(network.isPersistent()),
         bridge=bridge,
+        mode=_mode(told),
+        vlan=None if tag is None else int(tag.get("id", 0)),
+        addresses=[_address(element) for element in told.iterfind("ip")],
     )
+
+
+def _mode(told: ElementTree.Element) -> str:
+    forward, port = told.find("forward"), told.find("virtualport")
+    if port is not None and port.get("type") == "openvswitch":
+        return "openvswitch"
+    return "isolated" if forward is None else forward.get("mode", "nat")
+
+
+def _address(element: ElementTree.Element) -> str:
+    """Return the hypervisor's own address in a network, with its prefix."""
+    length = element.get("prefix") or element.get("netmask") or ""
+    return str(ip_interface(f"{element.get('address')}/{length}" if length else f"{element.get('address')}"))

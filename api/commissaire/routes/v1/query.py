@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import Request
 from fastapi.dependencies.models import Dependant
+from starlette.requests import HTTPConnection
 
 from commissaire.fleet.errors import Invalid
 
 
-async def check_query(request: Request) -> None:
+async def check_query(request: HTTPConnection) -> None:
     """Refuse query parameters that a route of v1 does not have (a dependency of the whole application).
 
     Routes without any say nothing about them, and take them.
