@@ -7,6 +7,7 @@ import typer
 
 from commissaire.commctl.errors import CommctlError
 from commissaire.commctl.files import read_text
+from commissaire.commctl.keys import private_key
 from commissaire.commctl.output import OutputOption, either, show
 from commissaire.commctl.place import MACHINES, full_place
 from commissaire.commctl.rolling import Parameters, parameters_of
@@ -46,6 +47,14 @@ def create(
     network_config: Annotated[
         Path | None, typer.Option("--network-config", metavar="FILE", help="cloud-init's network configuration.")
     ] = None,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="NAME", help="Record it as a host, and let it join the cluster.")
+    ] = None,
+    as_host: Annotated[bool, typer.Option("--as-host", help="Record it as a host that is in no cluster.")] = False,
+    host_key_file: Annotated[
+        Path | None,
+        typer.Option("--host-key", metavar="FILE", help="The private key it is reached by. Default a new one."),
+    ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="STAGE", help="When it is done: created, started or reachable.")
     ] = None,
@@ -75,6 +84,7 @@ def create(
         "user_data": _yaml(user_data, "user-data"),
         "network_config": _yaml(network_config, "network configuration"),
         "until": until,
+        "host": _host(cluster, as_host, host_key_file),
     }
     given = {key: value for key, value in body.items() if value not in (None, [])}
     client = connect(ctx)
@@ -85,6 +95,16 @@ def create(
         follow(client, str(operation["id"]))
     else:
         show(operation, output)
+
+
+def _host(cluster: str | None, as_host: bool, key: Path | None) -> dict[str, str] | None:
+    """Return what the body says of the host that the machine becomes; None for no host."""
+    if cluster is None and not as_host:
+        if key is not None:
+            raise CommctlError("--host-key is for a machine that becomes a host; say --cluster NAME or --as-host, too")
+        return None
+    encoded = {} if key is None else {"ssh_priv_key": private_key(key)}
+    return {**({} if cluster is None else {"cluster": cluster}), **encoded}
 
 
 def _keys(files: list[Path]) -> list[str]:

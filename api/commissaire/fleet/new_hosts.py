@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlmodel import Session, select
 
 from commissaire.fleet.addresses import check_address, check_host_key
-from commissaire.fleet.errors import Conflict
+from commissaire.fleet.errors import Conflict, Invalid
 from commissaire.fleet.hosts import HostRequest, put_host
-from commissaire.fleet.keys import SSH_KEY_FIELD
+from commissaire.fleet.keys import SSH_KEY_FIELD, UnusableKey, check_encoded_key, private_text, public_text
 from commissaire.fleet.operations import Requester, request_bootstrap
 from commissaire.records import Operation, OperationHost
 from commissaire.secrets.store import SecretStore
@@ -24,6 +25,23 @@ def new_key() -> str:
     """Return a private key of a host's own, as requests hold it."""
     key = Ed25519PrivateKey.generate()
     return base64.b64encode(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())).decode()
+
+
+def login(wanted: dict[str, Any], user: str, encoded: str | None) -> tuple[dict[str, Any], str]:
+    """Return the parameters of a machine that is to be a host, *wanted* with its login, and its private key.
+
+    *encoded* is the key it is reached by as *user*; without one a new key is made.
+
+    Raises:
+        Invalid: it is no private key that ssh can read.
+    """
+    key = new_key() if encoded is None else check_encoded_key(encoded)
+    try:
+        public = public_text(private_text(key))
+    except UnusableKey as error:
+        raise Invalid(str(error)) from error
+    keys = [*wanted.get("authorized_keys", []), public]
+    return {**wanted, "user": wanted.get("user", user), "authorized_keys": keys}, key
 
 
 def keep_key(session: Session, store: SecretStore, operation: Operation, encoded: str) -> None:

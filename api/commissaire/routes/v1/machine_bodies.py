@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from commissaire.clock import rfc3339
+from commissaire.fleet.machines import LOCATION_PATTERN
 from commissaire.machines.detail import Detail
 from commissaire.machines.machine import Machine
 from commissaire.machines.snapshot import Snapshot
@@ -76,6 +77,19 @@ class Silent(BaseModel):
     reason: str
 
 
+class NewHost(_Request):
+    """As what a machine is recorded that was created."""
+
+    cluster: Text | None = Field(default=None, description="The cluster it joins.")
+    remote_user: Text | None = Field(default=None, description="By whom it is reached. Default `user`, or root.")
+    ssh_priv_key: StrictStr | None = Field(
+        default=None,
+        repr=False,
+        max_length=65536,
+        description="base64 of the private key it is reached by. Default a new one, which cloud-init lets in.",
+    )
+
+
 class MachineWanted(_Request):
     """POST of a machine."""
 
@@ -89,7 +103,7 @@ class MachineWanted(_Request):
     firmware: Literal["bios", "uefi"] = "bios"
     owner: Text = Field(default="", description="Whose it is; empty for nobody's.")
     autostart: StrictBool = Field(default=False, description="Whether it starts with the hypervisor.")
-    location: Annotated[_Line, Field(pattern=r"^(https?|ftp)://")] | None = Field(
+    location: Annotated[_Line, Field(pattern=LOCATION_PATTERN)] | None = Field(
         default=None, description="The URL of the installer's tree that it is installed from."
     )
     kernel_args: _Line | None = Field(default=None, description="What the installer's kernel is told.")
@@ -108,6 +122,9 @@ class MachineWanted(_Request):
         default=None, description="Further keys of the #cloud-config. Whoever reads the operation sees them."
     )
     network_config: JsonObject | None = Field(default=None, description="For cloud-init. Default DHCP.")
+    host: NewHost | None = Field(
+        default=None, description="Record it as a host, its keys pinned, and bootstrap it. Default no host."
+    )
     until: Literal["created", "started", "reachable"] | None = Field(
         default=None,
         description="When the operation ends. Default reachable; created where nothing is to boot.",
@@ -122,6 +139,12 @@ class MachineWanted(_Request):
     def _has_one_origin(self) -> MachineWanted:
         if len([origin for origin in self._origins if origin]) > 1:
             raise ValueError("location, image and backing each say what is on its first disk; give one of them")
+        if self.host is None:
+            return self
+        if self.until not in (None, "reachable") or not any(self._origins):
+            raise ValueError("a machine becomes a host when it is reachable: installed, or made of an image")
+        if self.location and self.host.ssh_priv_key is None:
+            raise ValueError("host.ssh_priv_key is missing: the key that the installer's answers let in")
         return self
 
     @property
@@ -130,7 +153,7 @@ class MachineWanted(_Request):
 
     def parameters(self) -> dict[str, Any]:
         """Return the variables of the role vm_create, without their prefix."""
-        given = self.model_dump(exclude_unset=True, exclude_none=True)
+        given = self.model_dump(exclude_unset=True, exclude_none=True, exclude={"host"})
         until = "reachable" if any(self._origins) else "created"
         return {"until": until, "memory_mb": self.memory_mb, "vcpus": self.vcpus, **given, "existing": "fail"}
 

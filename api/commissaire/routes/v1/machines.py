@@ -9,8 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from commissaire.auth.authorisation import check_administrator
 from commissaire.auth.role import Role
+from commissaire.fleet.addresses import check_user
+from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.errors import Conflict
 from commissaire.fleet.machines import check_machine_name, check_network_name, request_machine
+from commissaire.fleet.new_hosts import REGISTER, login
 from commissaire.machines.detail import read_detail
 from commissaire.machines.machine import Machine, find_domain, list_machines, read_machine
 from commissaire.machines.power import PowerAction, act
@@ -85,7 +88,13 @@ def create(
         check_network_name(network)
     if link_to(parts, hypervisor).call(lambda connection: find_domain(connection, name)) is not None:
         raise Conflict(f"machine {name} is there already on hypervisor {hypervisor}; remove it, or take another name")
-    return _ask(parts, asker, request, response, OperationKind.VM_CREATE, hypervisor, name, body.parameters())
+    wanted, key = body.parameters(), None
+    if body.host is not None:
+        user = check_user(body.host.remote_user or body.user or "root")
+        _check_cluster(parts, body.host.cluster)
+        wanted, key = login(wanted, user, body.host.ssh_priv_key)
+        wanted[REGISTER] = {"cluster": body.host.cluster, "remote_user": user}
+    return _ask(parts, asker, request, response, OperationKind.VM_CREATE, hypervisor, name, wanted, key)
 
 
 @router.delete(
@@ -121,6 +130,12 @@ def _place(machine: Machine) -> tuple[str, str]:
     return machine.name, machine.hypervisor
 
 
+def _check_cluster(parts: Services, name: str | None) -> None:
+    if name is not None:
+        with parts.database.read() as session:
+            get_cluster(session, name)
+
+
 def _ask(
     parts: Services,
     asker: Asker,
@@ -130,10 +145,11 @@ def _ask(
     hypervisor: str,
     name: str,
     wanted: dict[str, Any],
+    key: str | None = None,
 ) -> OperationShown:
     setattr(request.state, AUDIT_DETAIL, f"{kind} of machine {name} on hypervisor {hypervisor}")
     with parts.database.write() as session:
-        operation = request_machine(session, kind, hypervisor, name, wanted, asker)
+        operation = request_machine(session, kind, hypervisor, name, wanted, asker, store=parts.secrets, key=key)
         parts.dispatcher.enqueue(session, operation)
         response.headers["Location"] = f"/api/v1/operations/{operation.id}"
         return show(session, operation)
