@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab import Lab, LabHost, hypervisor
-from lab.guest import installer
+from lab.guest import guest, installer
 from lab.web import served
 
 from .controller import Controller
@@ -149,6 +149,32 @@ def test_a_machine_that_can_not_be_made_leaves_nothing_behind(
     assert (answer.status_code, words in answer.text) == (code, True), answer.text
     assert left(controller) == ([], [])
     assert status(controller, "GET", "/hosts/half") == 404
+
+
+def test_one_call_makes_a_host_of_a_cluster_of_a_cloud_image(controller: Controller) -> None:
+    controller.ask("POST", f"/networks/{NETWORK}", {"bridge": hypervisor.SWITCH, "vlan": VLAN}, timeout=120)
+    assert status(controller, "PUT", "/api/v0/cluster/cloud", {}) == 201
+    wanted = ["--image", str(guest() / "disk.qcow2"), "--disk", "2", "--memory", "512", "--network", NETWORK]
+    wanted = ["--image", str(guest() / "disk.qcow2"), "--disk", "2", "--memory", "512", "--network", NETWORK]
+    wanted += ["--owner", "ann", "--user", "ann", "--cluster", "cloud"]
+    made = controller.commctl("vm", "create", "local/web", *wanted, "--watch", timeout=400)
+    assert made.returncode == 0, made.stdout + made.stderr
+    (host,) = within(
+        120,
+        lambda: [each for each in controller.ask("GET", "/api/v1/hosts").json()["items"] if each["status"] == "active"],
+        "the host to be bootstrapped",
+    )
+    assert (host["cluster"], host["remote_user"], host["os"]) == ("cloud", "ann", "debian")
+    keys = run_module(controller.lab, controller.lab.hosts[0], "vm_guest_info", name="web")["host_keys"]
+    assert host["host_key"].splitlines() == keys, "pinned as the guest agent tells them"
+    (shown,) = controller.ask("GET", "/api/v1/machines?owner=ann", timeout=60).json()["items"]
+    assert (shown["name"], shown["state"], shown["hypervisor"]) == ("web", "running", "local")
+    restarted = controller.ended(controller.restart("cloud"), 240)
+    assert (restarted["state"], restarted["message"]) == ("finished", "1 restarted"), restarted
+    assert status(controller, "DELETE", f"/api/v0/host/{host['address']}") == 200
+    removed = controller.commctl("vm", "remove", "local/web", "--watch", timeout=120)
+    assert removed.returncode == 0, removed.stdout + removed.stderr
+    assert left(controller) == ([], [])
 
 
 def test_a_hypervisor_that_is_gone_is_a_bad_gateway_and_nothing_else_is_slower(controller: Controller) -> None:

@@ -42,7 +42,9 @@ INSTALL = """
 mountroot() {
   configure_networking
   sleep 1
-  disk=/dev/$(ls /sys/bus/scsi/devices/0:0:0:0/block) # kernels give the names as disks answer, in any order
+  first=/sys/bus/scsi/devices/0:0:0:0/block # kernels give the names as disks answer, in any order
+  for wait in 1 2 3 4 5 6 7 8 9; do [ -d "$first" ] || sleep 1; done
+  disk=/dev/$(ls "$first")
   wget -q -O - "$INSTALL_FROM" | gunzip -c >"$disk" || panic "nothing could be installed from $INSTALL_FROM"
   blockdev --rereadpt "$disk" || true
   modprobe ext4
