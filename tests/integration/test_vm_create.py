@@ -44,6 +44,7 @@ def machines(lab: Lab, folder: Path, **wanted: dict[str, Any]) -> list[str]:
         "vm_remove_on": "h1",
         "vm_create_memory_mb": 512,
         "vm_create_install_timeout_seconds": 200,
+        "vm_create_boot_timeout_seconds": 180,
         "vm_create_networks": [TAGGED["vm_network_name"]],
         "vm_create_known_hosts": str(pinned),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={pinned} -o StrictHostKeyChecking=yes",
