@@ -161,7 +161,7 @@ def test_one_call_makes_a_host_of_a_cluster_of_a_cloud_image(controller: Control
     assert made.returncode == 0, made.stdout + made.stderr
     (host,) = within(
         120,
-        lambda: [each for each in controller.ask("GET", "/api/v1/hosts").json()["items"] if each["status"] == "active"],
+        lambda: controller.ask("GET", "/api/v1/hosts?cluster=cloud&status=active").json()["items"],
         "the host to be bootstrapped",
     )
     assert (host["cluster"], host["remote_user"], host["os"]) == ("cloud", "ann", "debian")
