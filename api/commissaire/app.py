@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -231,6 +231,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             hypervisors,
             events,
         )
+        if settings.announced_hypervisors:
+            services.announced = stack.enter_context(_listening(settings))
         with database.write() as session:
             record_local(session, settings.local_hypervisor)
         refresher = Refresher(database, settings.sources, runtime)
@@ -276,6 +278,24 @@ def _publisher(settings: Settings, metrics: Metrics) -> Publisher | None:
     except ImportError as error:
         raise SettingsError(f"bus_uri is set, but {error}; pip install 'commissaire[bus]'") from error
     return Publisher(settings.bus_uri, settings.bus_exchange, metrics.notifications)
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[Callable[[], list[str]]]:
+    """Listen for announced machines; give what tells the URIs of their hypervisors."""
+    try:
+        from commissaire.machines.announcements import Announcements, AnnouncementsError, allowed_by
+    except ImportError as error:
+        raise SettingsError(f"announced_hypervisors is set, but {error}; pip install 'commissaire[mdns]'") from error
+    announcements = Announcements(allowed_by(settings.announced_hypervisors), settings.announcement_interfaces)
+    try:
+        announcements.start()
+    except AnnouncementsError as error:
+        raise SettingsError(str(error)) from error
+    try:
+        yield lambda: [announcement.uri for announcement in announcements.machines()]
+    finally:
+        announcements.stop()
 
 
 def _migrate(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -36,6 +36,8 @@ class Services:
     wake_scheduler: Callable[[], None]
     hypervisors: Hypervisors
     machine_events: MachineEvents
+    announced: Callable[[], Sequence[str]] = tuple
+    """The URIs of hypervisors that announce machines just now, those of them that are allowed."""
     stopping: bool = field(default=False)
 
     def announce_stop(self) -> None:

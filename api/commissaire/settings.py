@@ -17,7 +17,14 @@ from commissaire.configuration import SettingsError
 from commissaire.secrets.settings import SecretSettings
 
 ENVIRONMENT_PREFIX = "COMMISSAIRE_"
-_JSON_IN_ENVIRONMENT = ("authentication_plugins", "self_auths", "logging", "sources")
+_JSON_IN_ENVIRONMENT = (
+    "authentication_plugins",
+    "self_auths",
+    "logging",
+    "sources",
+    "announced_hypervisors",
+    "announcement_interfaces",
+)
 
 
 class AuthenticationPlugin(BaseModel):
@@ -120,6 +127,13 @@ class Settings(SecretSettings):
     local_hypervisor: str = Field(
         "qemu:///system",
         description="libvirt's URI of the hypervisor `local`, recorded at the start while none is; empty for none.",
+    )
+    announced_hypervisors: list[str] = Field(
+        default_factory=list,
+        description="URIs of hypervisors that /virt asks when they announce machines by mDNS; `*` stands for a name.",
+    )
+    announcement_interfaces: list[str] = Field(
+        default_factory=list, description="Network interfaces to listen on for that; default all."
     )
     compute_agent_hypervisor: str = Field(
         "local", min_length=1, description="The hypervisor that /host, /hosts and /networks work on."

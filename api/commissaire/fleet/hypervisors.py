@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlmodel import Session, col, select
 
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
-from commissaire.machines.uri import check_uri
+from commissaire.machines.uri import check_uri, host_of
 from commissaire.records import OF_MACHINES, TERMINAL, Hypervisor, Operation
 
 LOCAL = "local"
@@ -45,9 +47,20 @@ def list_hypervisors(session: Session, *, allowed: bool = False) -> list[Hypervi
     return list(session.exec(query.where(col(Hypervisor.allowed).is_(True)) if allowed else query))
 
 
-def hypervisors_to_ask(session: Session) -> dict[str, str]:
-    """Return the hypervisors whose union /virt is: the URI of each by its name."""
-    return {hypervisor.name: hypervisor.uri for hypervisor in list_hypervisors(session, allowed=True)}
+def hypervisors_to_ask(session: Session, announced: Iterable[str] = ()) -> dict[str, str]:
+    """Return the hypervisors whose union /virt is: the URI of each by its name.
+
+    Those that are *announced*, URIs, are called as their host is. One that is recorded is asked, or not, as its record
+    says.
+    """
+    recorded = list_hypervisors(session)
+    known = {hypervisor.name: hypervisor.uri for hypervisor in recorded if hypervisor.allowed}
+    names = {hypervisor.name for hypervisor in recorded}
+    for uri in sorted(set(announced) - {hypervisor.uri for hypervisor in recorded}):
+        name = host_of(uri)
+        known[uri if name in names else name] = uri
+        names.add(name)
+    return known
 
 
 def put_hypervisor(

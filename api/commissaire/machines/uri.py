@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from urllib.parse import parse_qs, urlsplit
 
 from commissaire.fleet.errors import Invalid
@@ -40,15 +39,6 @@ def check_uri(uri: str) -> str:
     if other:
         raise Invalid(f"{uri!r} has the parameter {other[0]}; only {', '.join(_PARAMETERS)} are taken")
     return uri
-
-
-def is_allowed(uri: str, patterns: list[str]) -> bool:
-    """Return whether *uri* is a good one, and matches one of *patterns* (`*` and `?` are wildcards)."""
-    try:
-        check_uri(uri)
-    except Invalid:
-        return False
-    return any(fnmatchcase(uri, pattern) for pattern in patterns)
 
 
 def host_of(uri: str) -> str:

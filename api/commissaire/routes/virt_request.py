@@ -36,7 +36,7 @@ class Asked:
             NotFound: it names one that is not there.
         """
         with self.parts.database.read() as session:
-            known = hypervisors_to_ask(session)
+            known = hypervisors_to_ask(session, self.parts.announced())
         if self.hypervisor is not None and self.hypervisor not in known:
             raise NotFound(f"there is no hypervisor {self.hypervisor}")
         read_only, link = not self.caller.mode.changes, self.parts.hypervisors.link

@@ -172,6 +172,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "WATCH_INTERVAL_SECONDS": "60", "SOURCES": "{}",
         "CUSTODIA_SOCKET_PATH": "/x", "CUSTODIA_API_ID": "x", "CUSTODIA_API_KEY": "x", "VAULT_URL": "https://x",
         "VAULT_CA_FILE": "/x", "VAULT_MOUNT": "x", "VAULT_PATH": "x", "VAULT_TOKEN": "x", "VAULT_TOKEN_FILE": "/x",
+        "ANNOUNCED_HYPERVISORS": "[]", "ANNOUNCEMENT_INTERFACES": "[]",
         "LOCAL_HYPERVISOR": "test:///default", "COMPUTE_AGENT_HYPERVISOR": "x",
         "VAULT_ROLE_ID": "x", "VAULT_SECRET_ID": "x", "VAULT_SECRET_ID_FILE": "/x",
         "VIRT_MODE": "read-only", "VIRT_STYLESHEET": "/virt.xsl",
