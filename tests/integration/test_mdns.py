@@ -18,6 +18,7 @@ import pytest
 from commissaire.machines.announcements import Announcement, Announcements, AnnouncementsError, allowed_by
 from lab import Lab, LabHost, hypervisor
 
+from .controller import Controller
 from .playbook import run_playbook
 
 pytestmark = pytest.mark.integration
@@ -331,3 +332,20 @@ def test_what_the_inventory_can_not_do_is_said(
     done = list_inventory(pair, tmp_path, **options)
     assert done.returncode != 0
     assert message in done.stderr
+
+
+def test_a_server_asks_at_virt_whoever_announces_machines_and_is_allowed(pair: Lab, tmp_path: Path) -> None:
+    settings = {"ANNOUNCED_HYPERVISORS": f'["{URI}"]', "ANNOUNCEMENT_INTERFACES": '["lab"]', "LOCAL_HYPERVISOR": ""}
+    environ = {f"COMMISSAIRE_{name}": value for name, value in settings.items()}
+    with machines(pair.hosts[0], "web"), Controller(pair, tmp_path, environ=environ) as controller:
+
+        def asked() -> str:
+            """Return what is said of hypervisors that did not let us in, which none does here."""
+            answer = controller.ask("GET", "/virt", timeout=60)
+            return answer.text if answer.status_code == 502 else ""
+
+        with published(
+            pair.hosts[1], "evil", "uuid=6695eb01-f6a4-8304-79aa-97f2502e193f", "uri=qemu+tcp://evil/system"
+        ):
+            eventually(lambda: "hypervisor 10.77.0.11: " in asked(), True, 40)
+            assert "evil" not in asked()
