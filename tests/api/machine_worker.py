@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlmodel import select
 
 from api.conftest import Fleet, checkpoint
@@ -21,6 +22,7 @@ NETWORK = "<network><name>{name}</name></network>"
 @contextmanager
 def working(fleet: Fleet) -> Iterator[None]:
     """Let a hypervisor be recorded, and what is asked for on it be done by a thread. What was made there is removed."""
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed; install libvirt-dev, then make setup")
     with fleet.services.database.write() as session:
         record_local(session, URI)
     ended = threading.Event()

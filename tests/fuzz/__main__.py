@@ -19,6 +19,8 @@ BIN = Path(sys.executable).parent
 ENDPOINT = "http://127.0.0.1:8000"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 MARKER = "COMMISSAIRE_FUZZ_ALONE"
+OF_HYPERVISORS = r"^/(hosts?|networks|virt)(/|$)|^/api/v1/(hypervisors|machines|vm-networks)(/|$)"
+"""Nobody works here, and hypervisors fail, which is a 502: tests/api/test_openapi.py has these, on a test driver."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +51,7 @@ def _fuzz(folder: Path, seconds: int, options: list[str]) -> int:
     try:
         credentials = json.loads((folder / ".commissaire.json").read_text())
         command = [str(BIN / "schemathesis"), "--config-file", str(CONFIG), "run", f"{ENDPOINT}/openapi.json"]
-        command += [f"--max-time={seconds}"]
+        command += [f"--max-time={seconds}", f"--exclude-path-regex={OF_HYPERVISORS}"]
         command += [f"--auth={credentials['username']}:{credentials['password']}", "--continue-on-failure", *options]
         code = subprocess.run(command, cwd=folder, check=False).returncode
         alive = server.poll() is None
@@ -65,7 +67,8 @@ def _fuzz(folder: Path, seconds: int, options: list[str]) -> int:
 def _start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     command = [str(BIN / "commissaire-server"), "--no-config-file", "--data-dir", str(folder / "data"), "--workers=0"]
     with log.open("wb") as output:
-        server = subprocess.Popen(command, env={**os.environ, "HOME": str(folder)}, stdout=output, stderr=output)
+        environment = {**os.environ, "HOME": str(folder), "COMMISSAIRE_LOCAL_HYPERVISOR": ""}
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and server.poll() is None:
         try:
