@@ -16,7 +16,7 @@ from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.job import Job, PrivateKey
 from commissaire.launcher.reach import common_vars, login_vars, private_key
-from commissaire.records import Hypervisor, Operation, OperationHost, OperationKind
+from commissaire.records import Hypervisor, Operation, OperationHost, OperationHostState, OperationKind
 from commissaire.secrets.errors import SecretError
 from commissaire.secrets.store import SecretStore
 
@@ -47,6 +47,8 @@ def machine_job(
     variables[f"{role}_uri"] = hypervisor.uri
     if kind == OperationKind.VM_CREATE:
         variables |= _of_new(hypervisor, operation, directory)
+        if row.state == OperationHostState.RUNNING:  # an earlier attempt has created it
+            variables |= {"vm_create_existing": "adopt", "vm_create_interrupted": row.phase == "installing"}
         try:
             encoded = kept_key(session, store, operation)
             keys = [] if encoded is None else [private_key(encoded)]
