@@ -42,10 +42,11 @@ def virt_type_of(connection: Any, wanted: str, pool: str) -> str:
         return wanted
     root = ET.fromstring(connection.getCapabilities())  # noqa: S314  libvirt's own
     kinds = {domain.get("type") for domain in root.findall("guest/arch/domain")}
-    return "kvm" if "kvm" in kinds and _runs(connection, "kvm", pool) else "qemu"
+    return "kvm" if "kvm" in kinds and runs_guests(connection, "kvm", pool) else "qemu"
 
 
-def _runs(connection: Any, kind: str, pool_name: str) -> bool:
+def runs_guests(connection: Any, kind: str, pool_name: str) -> bool:
+    """Return whether a guest that is started by `kind` comes to its end within PROBE_SECONDS."""
     name = f"commissaire-probe-{uuid.uuid4()}"
     pool = active_pool(connection, pool_name)
     capacity = f"<capacity>{len(_SECTOR)}</capacity><target><format type='raw'/></target>"

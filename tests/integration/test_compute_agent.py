@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.commissaire.fleet.plugins.module_utils.virt_type import runs_guests, virt_type_of
 
 from lab import Lab, LabHost, hypervisor
 from lab.guest import guest, installer
@@ -149,6 +150,19 @@ def test_a_machine_that_can_not_be_made_leaves_nothing_behind(
     assert (answer.status_code, words in answer.text) == (code, True), answer.text
     assert left(controller) == ([], [])
     assert status(controller, "GET", "/hosts/half") == 404
+
+
+def test_a_guest_shows_by_what_the_hypervisor_runs_others(controller: Controller) -> None:
+    libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed; install libvirt-dev first")
+    uri = controller.ask("GET", "/api/v1/hypervisors/local", timeout=60).json()["uri"]
+    connection = controller.lab.inside(libvirt.open, uri)
+    try:
+        assert runs_guests(connection, "qemu", "default")
+        assert not runs_guests(connection, "kvm", "default"), "a machine of the lab has no /dev/kvm"
+        assert virt_type_of(connection, "auto", "default") == "qemu"
+    finally:
+        connection.close()
+    assert left(controller) == ([], [])
 
 
 def test_one_call_makes_a_host_of_a_cluster_of_a_cloud_image(controller: Controller) -> None:
