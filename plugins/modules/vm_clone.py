@@ -56,7 +56,7 @@ vm:
   type: dict
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -99,10 +99,11 @@ def main() -> None:
             raise HypervisorError(f"machine {source.name()} runs, and its disks change meanwhile; stop it first")
         xml = source.XMLDesc(INACTIVE | SECURE)
         linked = module.params["linked"]
-        volumes = _wanted_volumes(observe(connection, source), copied_disks(xml, name), linked=linked)
+        original = observe(connection, source)
+        volumes = _wanted_volumes(original, copied_disks(xml, name), linked=linked)
         wanted = clone_xml(xml, name, {disk: (one.pool, one.copy, one.format) for disk, one in volumes.items()})
         if module.check_mode:
-            copy = Domain(name, "", "shut off", autostart=False, defined=read_machine(wanted))
+            copy = replace(original, name=name, uuid="", autostart=False, defined=read_machine(wanted), volumes={})
         else:
             copy = observe(connection, _clone(connection, wanted, [*volumes.values()], linked=linked))
         module.exit_json(changed=True, vm=copy.facts(), diff=_diff(None, copy))
