@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   location:
-    description: The installer's tree, as C(http://deb.debian.org/debian/dists/bookworm/main/installer-amd64/).
+    description: The installer's tree, as C(http://deb.example.org/debian/dists/bookworm/main/installer-amd64/).
     type: str
     required: true
   kernel_args:
@@ -50,7 +50,7 @@ EXAMPLES = r"""
 - name: Install Debian
   commissaire.fleet.vm_install:
     name: ns.example.com
-    location: http://deb.debian.org/debian/dists/bookworm/main/installer-amd64/
+    location: http://deb.example.org/debian/dists/bookworm/main/installer-amd64/
     kernel_args: auto=true priority=critical url=http://install.example.com/preseed.cfg
 """
 
