@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from api.conftest import Fleet, checkpoint, private_key
 from api.machine_worker import URI
 from commissaire.fleet.hypervisors import record_local
+from commissaire.records import Secret
 
 WANTED = {"disks_gb": [1], "location": "http://127.0.0.1/tree"}
 
@@ -33,6 +35,11 @@ def asked(fleet: Fleet, **more: Any) -> int:
     answer = fleet.client.post("/api/v1/machines/local/new", json={**WANTED, **more})
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
+
+
+def owners_of_secrets(fleet: Fleet) -> list[str]:
+    with fleet.services.database.read() as session:
+        return list(session.exec(select(Secret.owner)))
 
 
 def test_a_new_machine_is_made_on_its_hypervisor_and_nobody_elses_is_taken(hypervisor: Fleet, tmp_path: Path) -> None:
@@ -69,6 +76,9 @@ def test_a_machine_that_becomes_a_host_is_reached_by_a_key_that_is_on_no_record(
     assert key not in hypervisor.client.get(f"/api/v1/operations/{operation}").text
     (public,) = told["vm_create_authorized_keys"]
     assert public.startswith("ssh-ed25519 ")
+    assert owners_of_secrets(hypervisor) == [f"operation/{operation}"]
+    assert hypervisor.client.post(f"/api/v1/operations/{operation}/cancel").status_code == 202
+    assert owners_of_secrets(hypervisor) == [], "it has ended before its turn"
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.control import request_cancel, request_halt, request_resume, request_retry
 from commissaire.fleet.idempotency import once
 from commissaire.fleet.leases import request_leases
+from commissaire.fleet.new_hosts import forget_key
 from commissaire.fleet.operations import Requester, count_hosts, get_operation, hosts_of, list_operations
 from commissaire.fleet.rolling import request_rolling
 from commissaire.problems import responses
-from commissaire.records import Event, EventType, Halt, Operation, OperationKind, OperationState
+from commissaire.records import TERMINAL, Event, EventType, Halt, Operation, OperationKind, OperationState
 from commissaire.requests import AUDIT_DETAIL
 from commissaire.routes.v1.bodies import (
     CancelWanted,
@@ -161,7 +162,13 @@ def cancel(operation_id: int, parts: Parts, asker: Asker, body: CancelWanted | N
         return _control(
             parts, operation_id, lambda session, operation: request_halt(session, operation, Halt.STOP, asker)
         )
-    return _control(parts, operation_id, lambda session, operation: request_cancel(session, operation, asker))
+
+    def ask(session: Session, operation: Operation) -> None:
+        request_cancel(session, operation, asker)
+        if operation.state in TERMINAL:
+            forget_key(session, parts.secrets, operation)
+
+    return _control(parts, operation_id, ask)
 
 
 @router.post(
