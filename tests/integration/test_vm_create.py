@@ -151,10 +151,21 @@ def test_a_machine_that_can_not_be_made_leaves_nothing_behind(
     assert left(lab) == ([], [])
 
 
-def test_a_volume_of_somebody_elses_is_not_taken(lab: Lab, tmp_path: Path) -> None:
+def test_a_volume_of_somebody_elses_is_not_taken_but_one_half_made_is_made_again(lab: Lab, tmp_path: Path) -> None:
     run_module(lab, lab.hosts[0], "vm_volume", name="half-sdb", size_gb=1)
     options = machines(lab, tmp_path, half={"vm_create_disks_gb": [1, 1]})
     outcome = run_playbook(lab, "vm_create", *options)
     assert "volume half-sdb of pool default is there already" in outcome.last("half")["message"]
     assert left(lab) == ([], ["half-sdb"])
-    run_module(lab, lab.hosts[0], "vm_volume", name="half-sdb", state="absent")
+    begun = {"vm_create_disks_gb": [1, 1], "vm_create_virt_type": "qemu", "vm_create_until": "created"}
+    unfinished = {"vm_create_unfinished": ["half-sda", "half-sdb"]}
+    options = machines(lab, tmp_path, half={**begun, **unfinished, "vm_create_start": False})
+    again = run_playbook(lab, "vm_create", *options)
+    assert (again.returncode, left(lab)) == (0, (["half"], ["half-sda", "half-sdb"])), again.output
+    once_more = run_playbook(lab, "vm_create", *options)
+    assert (once_more.returncode, once_more.last("half")["state"]) == (0, "finished"), once_more.output
+    options = machines(lab, tmp_path, half={**begun, "vm_create_unfinished": ["half-sda"]})
+    refused = run_playbook(lab, "vm_create", *options)
+    assert "with disks that are not of the run that was interrupted" in refused.last("half")["message"]
+    assert run_playbook(lab, "vm_remove", *options).returncode == 0
+    assert left(lab) == ([], [])

@@ -48,7 +48,7 @@ def machine_job(
     if kind == OperationKind.VM_CREATE:
         variables |= _of_new(hypervisor, operation, directory)
         if row.state == OperationHostState.RUNNING:  # an earlier attempt has created it
-            variables |= {"vm_create_existing": "adopt", "vm_create_interrupted": row.phase == "installing"}
+            variables |= _of_begun(row)
         try:
             encoded = kept_key(session, store, operation)
             keys = [] if encoded is None else [private_key(encoded)]
@@ -72,6 +72,13 @@ def machine_job(
         forks=1,
         dry_run=operation.dry_run,
     )
+
+
+def _of_begun(row: OperationHost) -> dict[str, Any]:
+    """Return what is told of a machine that an earlier attempt has begun to create."""
+    if row.phase == "creating":
+        return {"vm_create_unfinished": row.data.get("making", [])}
+    return {"vm_create_existing": "adopt", "vm_create_interrupted": row.phase == "installing"}
 
 
 def _of_new(hypervisor: Hypervisor, operation: Operation, directory: Path) -> dict[str, Any]:
