@@ -71,7 +71,7 @@ def _plan(user: str, made: str, passwd: bytes, shadow: bytes | None, day: int) -
     changes = [Change(PASSWD, _with_field(passwd, name, {1: b"x"}))]
     known = any(line.split(b":")[0] == name for line in shadow.split(b"\n"))
     if known:
-        held = [line.split(b":") for line in shadow.split(b"\n") if line.split(b":")[0] == name][0]
+        held = next(line.split(b":") for line in shadow.split(b"\n") if line.split(b":")[0] == name)
         same = len(held) > 1 and held[1] == value
         shadow = shadow if same else _with_field(shadow, name, {1: value, 2: b"%d" % day})
     else:

@@ -15,7 +15,7 @@ _LENGTH = len(".20261128T135721.123456Z.bak~")
 def name_for(name: str, folder: str) -> str:
     """Return what the backup of file `name`, now replaced in `folder`, is called.
 
-    A folder `*.d` is read whole by some programs (interfaces.d/*): there it is hidden, so that none takes it for a part.
+    Some programs read a folder `*.d` whole (interfaces.d/*): there it is hidden, so that none takes it for a part.
     """
     seconds, nanoseconds = divmod(time.time_ns(), 10**9)
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06}Z"

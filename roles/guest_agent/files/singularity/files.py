@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, Iterator, List, Sequence
+from typing import Any, BinaryIO, Iterator, List, Sequence
 
 from singularity.errors import Refused
 from singularity.handle import Staged, flags_of
@@ -134,7 +134,9 @@ class Files:
                 file = _open_old(place, flags & ~os.O_CREAT, alone=writing)
                 if file is None:
                     raise Refused(f"{shown(path)} does not exist")
-                return os.fdopen(file, {os.O_RDONLY: "rb", os.O_WRONLY: "ab"}.get(flags & os.O_ACCMODE, "r+b"))
+                kinds = {os.O_RDONLY: "rb", os.O_WRONLY: "ab"}
+                opened: Any = os.fdopen(file, kinds.get(flags & os.O_ACCMODE, "r+b"))
+                return opened  # type: ignore[no-any-return]
 
     def _place(self, path: str, follow: bool = True, writing: bool = False) -> Place:
         """Return the place of `path`, which both as it is named and as it really is may be touched."""

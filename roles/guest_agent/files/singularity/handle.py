@@ -33,7 +33,7 @@ class Staged(io.BufferedRandom):
     """A file that is written beside the one it will replace when it is closed; `abandon` it to leave that alone."""
 
     def __init__(self, transaction: Transaction, file: int, path: str) -> None:
-        super().__init__(io.FileIO(file, "r+b"))  # type: ignore[arg-type]  # as io.open makes one
+        super().__init__(io.FileIO(file, "r+b"))
         self._transaction: Transaction | None = transaction
         self._path = path
 

@@ -40,9 +40,8 @@ def hashed(password: bytes, wanted: str = "SHA512") -> str:
         openssl = programs.find("openssl")
         if not openssl:
             raise Refused("a password can not be hashed: install libcrypt (libcrypt1, libxcrypt) or openssl")
-        made = (
-            programs.run([openssl, "passwd", "-6", "-stdin"], given=password + b"\n").decode("ascii", "replace").strip()
-        )
+        said = programs.run([openssl, "passwd", "-6", "-stdin"], given=password + b"\n")
+        made = said.decode("ascii", "replace").strip()
         if not made.startswith("$6$"):
             raise Refused("openssl does not hash by SHA512: it is too old")
     return made

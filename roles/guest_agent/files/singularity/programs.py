@@ -1,4 +1,4 @@
-"""Programs of the system that the agent calls: by argument lists, never through a shell, and never for longer than told."""
+"""Programs of the system that the agent calls: by argument lists, never through a shell, never for longer than told."""
 
 from __future__ import annotations
 

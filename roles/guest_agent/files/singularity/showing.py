@@ -10,7 +10,7 @@ from singularity.transaction import Change
 
 
 def unified(change: Change, before: bytes | None, hidden: bool = False) -> str:
-    """Return `change` of a file that holds `before` (None: is not there) as a unified diff; only its heads if `hidden`."""
+    """Return `change` of a file that holds `before` (None: is not there) as a diff; only its heads if `hidden`."""
     path = normal(change.path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     old = "/dev/null" if before is None else path
     new = "/dev/null" if change.content is None else path

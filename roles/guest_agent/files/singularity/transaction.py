@@ -129,7 +129,7 @@ class Transaction:
         step.staged = name
         try:
             old = os.fstat(step.old) if step.old is not None else None
-            own(new, step.change, old, parent)
+            own(new, step.change, old, parent, closed=step.place.path.count("/") > 1 and not parent.st_mode & 0o077)
             if step.old is not None:
                 selinux.copy(step.old, new, access=step.change.mode is None)
         except BaseException:
@@ -169,8 +169,11 @@ class Transaction:
         self._steps = []
 
 
-def own(file: int, change: Change, old: os.stat_result | None, parent: os.stat_result) -> None:
-    """Give an open new file the owner and the mode that `change` wants, else those of `old`, else what `parent` suggests."""
+def own(file: int, change: Change, old: os.stat_result | None, parent: os.stat_result, closed: bool) -> None:
+    """Give an open new file the owner and mode that `change` wants, else those of `old`.
+
+    Where that is None, too, it gets the owner of its folder `parent`, and with `closed` others can't read it.
+    """
     now = os.fstat(file)
     kept = old or (parent if os.geteuid() == 0 else now)
     uid = kept.st_uid if change.uid is None else change.uid
@@ -182,7 +185,7 @@ def own(file: int, change: Change, old: os.stat_result | None, parent: os.stat_r
     elif old is not None:
         mode = stat.S_IMODE(old.st_mode)
     else:
-        mode = NEW_FILE_MODE if parent.st_mode & 0o077 else NEW_FILE_MODE & 0o700
+        mode = NEW_FILE_MODE & 0o700 if closed else NEW_FILE_MODE
     os.fchmod(file, mode)
 
 
