@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from typing import TYPE_CHECKING, Callable, Dict, Optional
+from contextlib import suppress
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 from singularity.channels.names import xenstore_path
 from singularity.channels.replies import Replies
@@ -73,18 +74,12 @@ class Xenstore:
         """Return the hostname and the networks that the host has for this machine."""
         if not self._client:
             raise OSError(errno.ENOTCONN, "xenstore is away")
-        paths = [HOSTNAME]
+        found = {}
         try:
-            paths += [f"{NETWORKING}/{name}" for name in self._client.list(NETWORKING)]
-            found = {}
-            for path in paths:
-                try:
+            for path in (HOSTNAME, *_below(self._client, NETWORKING)):
+                with suppress(FileNotFoundError):
                     found[path.partition("/")[2]] = self._client.read(path).decode("utf-8", "replace")
-                except FileNotFoundError:
-                    continue
             return found
-        except FileNotFoundError:
-            return {}
         except Lost as error:
             why = str(error)
             self._loop.later(0, lambda: self._over(why))
@@ -177,3 +172,10 @@ class Xenstore:
         answer = self._nova.answer(request, self)
         if self._client is client and self._replies:
             self._replies.write(name, answer)
+
+
+def _below(client: XenstoreClient, path: str) -> List[str]:
+    try:
+        return [f"{path}/{name}" for name in client.list(path)]
+    except FileNotFoundError:
+        return []
