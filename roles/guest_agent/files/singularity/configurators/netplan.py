@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 
-from singularity.configurators import MARK
+from singularity.configurators import MARK, networkd
 from singularity.errors import Refused
 from singularity.files import Change
 
@@ -46,13 +46,14 @@ def plan(network: Network, system: System) -> List[Change]:
 
 
 def down(network: Network, system: System) -> List[List[str]]:
-    """Return nothing: it takes addresses away itself."""
-    return []
+    """Return what takes all addresses away: what stays of them takes routes along later on."""
+    return networkd.down(network, system)
 
 
 def up(network: Network, system: System) -> List[List[str]]:
-    """Return what makes files for the system's own service of it, and that service read them."""
-    return [["netplan", "generate"], ["netplan", "apply"]]
+    """Return what makes files for the system's own service of it, and that service read them and look what is there."""
+    restart = ["-systemctl", "try-restart", networkd.UNIT]
+    return [["netplan", "generate"], ["netplan", "apply"], ["-systemctl", "reset-failed", networkd.UNIT], restart]
 
 
 def yaml(network: Network, renamed: Iterable[str] = ()) -> str:

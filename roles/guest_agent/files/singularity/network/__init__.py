@@ -83,7 +83,7 @@ def _replace(guest: Guest, changes: Sequence[Change], network: Network, system: 
             _run(command, deadline)
         missing = netlink.wait_for(network, deadline)
         if missing:
-            raise Refused(f"the network does not come up: it lacks {', '.join(sorted(missing))}")
+            raise Refused(f"the network does not come up: it lacks {', '.join(missing)}")
     except BaseException:
         transaction.undo()
         _log.warning("the network did not come up: what was before is put back")
