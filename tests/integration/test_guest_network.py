@@ -14,11 +14,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from lab import Lab, LabHost
 from singularity.configurators import networkmanager as networkmanager_module
 from singularity.files import Files
 from singularity.network.model import Network
-
-from lab import Lab, LabHost
 from unit.guest_agent import roots
 
 pytestmark = pytest.mark.integration

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from singularity import accounts, hashing, programs
 from singularity.accounts import account, set_password
 from singularity.errors import Refused

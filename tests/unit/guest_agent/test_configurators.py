@@ -9,10 +9,10 @@ from importlib import import_module
 
 import pytest
 import yaml
+
 from singularity import configurators
 from singularity.errors import Refused
 from singularity.files import Files
-
 from unit.guest_agent.roots import EMPTY, FAR, PRIVATE, PUBLIC, make, network, system, written
 
 BOTH = network(PUBLIC, PRIVATE)

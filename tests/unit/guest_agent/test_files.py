@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from singularity import backups, handle
 from singularity.errors import Refused
 from singularity.files import Change, Files

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from singularity.errors import Refused
 from singularity.functions import hosts, resolvers
 from singularity.network import naming, resolving
-
 from unit.guest_agent.roots import make, system, written
 
 ENTRIES = [("192.0.2.42", ["web1.example.org", "web1"])]

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from singularity.errors import Refused
 from singularity.files import Change, Files
 from singularity.paths import Policy, normal, shown

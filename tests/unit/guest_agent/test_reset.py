@@ -6,11 +6,11 @@ import json
 import os
 
 import pytest
+
 from singularity import apply, network
 from singularity.cache import Cache
 from singularity.errors import Refused
 from singularity.functions import hostname, hosts, resetnetwork, resolvers
-
 from unit.guest_agent.roots import PRIVATE, PUBLIC, guest, make, vm_data
 
 FILES = {

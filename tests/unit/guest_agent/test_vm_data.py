@@ -8,6 +8,7 @@ import json
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from singularity.errors import Refused
 from singularity.network.model import Address, Route
 from singularity.network.vm_data import hostname_of, mac_of, parse, servers_of
