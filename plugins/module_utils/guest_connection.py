@@ -41,12 +41,18 @@ _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 @contextlib.contextmanager
 def connected(module: AnsibleModule) -> Iterator[QemuGuest | NovaGuest]:
     """Give the guest of the module's parameters; whatever goes wrong with it ends the module, and says what."""
-    parameters = module.params
     try:
-        with contextlib.ExitStack() as opened:
-            yield _opened(module, opened)
+        with reached(module) as guest:
+            yield guest
     except (GuestError, XenstoreError) as error:
-        module.fail_json(msg=f"{_called(parameters)}: {error}")
+        module.fail_json(msg=f"{called(module.params)}: {error}")
+
+
+@contextlib.contextmanager
+def reached(module: AnsibleModule) -> Iterator[QemuGuest | NovaGuest]:
+    """Do so for who wants to try again. Raise GuestError, XenstoreError."""
+    with contextlib.ExitStack() as opened:
+        yield _opened(module, opened)
 
 
 def secret(module: AnsibleModule, name: str, shortest: int = 1) -> Any:
@@ -84,7 +90,8 @@ def _opened(module: AnsibleModule, opened: contextlib.ExitStack) -> QemuGuest | 
     return QemuGuest(lines, seconds)
 
 
-def _called(parameters: dict[str, Any]) -> str:
+def called(parameters: dict[str, Any]) -> str:
+    """Return what messages call the machine that these parameters name."""
     if parameters["name"]:
         return f"machine {parameters['name']}"
     return f"domain {parameters['domid']}" if parameters["transport"] == "xenstore" else parameters["socket"]

@@ -31,14 +31,14 @@ class NovaGuest:
 
     dialect = "nova"
 
-    def __init__(self, messages: Messages, timeout_seconds: float) -> None:
-        self._messages = messages
+    def __init__(self, channel: Messages, timeout_seconds: float) -> None:
+        self.channel = channel
         self._timeout_seconds = timeout_seconds
 
     def ask(self, name: str, value: Any = "", seconds: float | None = None, good: str = "0") -> str:
         """Return the message of a reply with the good returncode. Raise GuestError, GuestRefused for another."""
         request = {"name": name, "value": value}
-        told = self._messages.exchange(request, self._timeout_seconds if seconds is None else seconds)
+        told = self.channel.exchange(request, self._timeout_seconds if seconds is None else seconds)
         try:
             reply = json.loads(told, strict=False)
             code, message = str(reply["returncode"]), str(reply["message"])
@@ -74,17 +74,19 @@ class NovaGuest:
         except KeyExchangeError as error:
             raise GuestError(str(error)) from error
 
-    def write(self, path: str, content: bytes) -> None:
-        """Let a file have this content. Raise GuestError, which names the limit, where that is too large."""
+    def write(self, path: str, content: bytes, check_mode: bool = False) -> None:
+        """Let a file have this content. Raise GuestError, which names the limit, where that is too large.
+
+        With `check_mode` it is only looked whether that could be.
+        """
         request = self._injection(path, content)
-        room = getattr(self._messages, "room", None)
+        room = getattr(self.channel, "room", None)
         if room is not None and room(request) < 0:
             largest = largest_content(path, room({**request, "value": ""}), request["name"])
-            raise GuestError(
-                f"{len(content)} bytes are too many for a file: "
-                f"{f'of {largest} bytes it would fit' if largest > 0 else 'its path alone is too long'}; {CONTENT_LIMIT}"
-            )
-        self.ask(request["name"], request["value"])
+            limit = f"no more than {largest} fit" if largest > 0 else "its path alone is too long"
+            raise GuestError(f"{len(content)} bytes are too many for {path}: {limit}; {CONTENT_LIMIT}")
+        if not check_mode:
+            self.ask(request["name"], request["value"])
 
     def _injection(self, path: str, content: bytes) -> dict[str, Any]:
         """Return the request that writes a file, in the newer form where the agent knows it."""
@@ -100,13 +102,9 @@ class NovaGuest:
         """Let the guest have the network that vm-data tells of."""
         self.ask("resetnetwork", seconds=max(self._timeout_seconds, NETWORK_SECONDS))
 
-    def update(self, url: str, md5: str) -> None:
-        """Let the agent fetch a newer version of itself."""
-        self.ask("agentupdate", f"{url},{md5}")
-
 
 def largest_content(path: str, room: int, name: str) -> int:
-    """Return how many bytes of content a request has room for, that has `room` bytes for its value beside the quotes."""
+    """Return how many bytes of content fit into a request that has `room` bytes for its value beside the quotes."""
     length = len(path.encode("utf-8", "surrogateescape"))
     if name == "injectfile":
         return room // 4 * 3 - length - 1

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The Commissaire authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The QEMU guest agent's dialect: what any agent that speaks it can be asked, and what Commissaire's own can beside it."""
+"""The QEMU guest agent's dialect: what any agent that speaks it can be asked, and Commissaire's own beside it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ class QemuGuest:
     ) -> Ended:
         """Return how a command has ended. Raise GuestError for one that takes longer, which is then ended."""
         seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
-        variables = [f"{name}={value}" for name, value in {"PATH": PATH, **environment}.items()] if environment else None
+        variables = (
+            [f"{name}={value}" for name, value in {"PATH": PATH, **environment}.items()] if environment else None
+        )
         data = None if stdin is None else base64.b64encode(stdin).decode()
         told = self.ask(
             "guest-exec", path=argv[0], arg=list(argv[1:]), env=variables, input_data=data, capture_output=True

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 NETWORK_SECONDS = 60
 OURS = "commissaire-guest"
-PLACE = 'umask 077; for d in /run /var/tmp /tmp; do mktemp -d "$d/commissaire.XXXXXXXX" 2>/dev/null && exit; done; exit 1'
+PLACE = (
+    'umask 077; for d in /run /var/tmp /tmp; do mktemp -d "$d/commissaire.XXXXXXXX" 2>/dev/null && exit; done; exit 1'
+)
 REMOVE = 'rm -rf -- "$1"'
 PYTHON = """
 for python in python3 /usr/libexec/platform-python; do

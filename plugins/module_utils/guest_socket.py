@@ -82,7 +82,9 @@ class _Stream:
             self._socket.connect(path)
         except OSError as error:
             self._socket.close()
-            raise GuestError(f"nobody answers on the socket {path}: {error}; is the machine on, or the agent?") from error
+            raise GuestError(
+                f"nobody answers on the socket {path}: {error}; is the machine on, or the agent?"
+            ) from error
 
     def send(self, data: bytes, deadline: float) -> None:
         try:

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The requests to a guest agent, and its replies, by way of xenstore, as hosts of OpenStack's XenAPI driver do it.
 
-A request is the node data/host/ID of the domain, the reply data/guest/ID. Nobody removes a reply but who has read it, and
-a domain has no more than 1000 nodes, so what an interrupted run of ours has left there is removed, too.
+A request is the node data/host/ID of the domain, the reply data/guest/ID. Nobody removes a reply but who has read it,
+and a domain has no more than 1000 nodes, so what an interrupted run of ours has left there is removed, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NETWORKING = "networking/"
 
 
 class XenstoreMessages:
-    """The xenstore of one domain; `value_limit` is how many bytes a value may have, None for as many as there is room."""
+    """The xenstore of one domain; `value_limit` is how many bytes a value may have, None for as many as fit."""
 
     def __init__(self, store: Xenstore, domid: int, value_limit: int | None = None) -> None:
         self._store = store

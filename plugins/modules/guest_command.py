@@ -125,7 +125,9 @@ def main() -> None:
     told = {"changed": True, "rc": ended.rc, "stdout": stdout, "stderr": stderr, "truncated": ended.truncated}
     told.update(stdout_lines=stdout.splitlines(), stderr_lines=stderr.splitlines())
     if ended.rc:
-        module.fail_json(msg=f"{argv[0]} has ended with {ended.rc}: {stderr.strip()[-500:] or 'it says nothing'}", **told)
+        module.fail_json(
+            msg=f"{argv[0]} has ended with {ended.rc}: {stderr.strip()[-500:] or 'it says nothing'}", **told
+        )
     module.exit_json(**told)
 
 

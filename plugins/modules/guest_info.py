@@ -61,7 +61,7 @@ hostname:
   returned: success
   type: str
 os:
-  description: Its operating system, as C(guest-get-osinfo) tells of it, with C(id), C(pretty-name) and C(kernel-release).
+  description: Its operating system, with C(id), C(pretty-name), C(kernel-release) and so on.
   returned: success
   type: dict
 boot_id:
