@@ -34,10 +34,18 @@ fi
 id -u "$user" >/dev/null 2>&1 && echo user=yes
 [ -e /dev/xen/xenbus ] && echo xen=yes
 
-# what is called as we want to be
+# what is of the agent already, and what is called as it is to be
+[ -e "${program%/*}" ] && echo there=yes
+if [ -d /run/systemd/system ]; then
+  systemctl --quiet is-active singularity.service && systemctl --quiet is-enabled singularity.service && echo running=yes
+elif [ -x /etc/init.d/singularity ]; then
+  rc-service --quiet singularity status && rc-update show default | grep -q '^ *singularity |' && echo running=yes
+fi
 for link in "$@"; do
-  if [ -e "$link" ] || [ -L "$link" ]; then
-    [ "$(readlink "$link")" = "$program" ] || echo "taken=$link"
+  if [ "$(readlink "$link")" = "$program" ]; then
+    echo "linked=$link"
+  elif [ -e "$link" ] || [ -L "$link" ]; then
+    echo "taken=$link"
   fi
 done
 exit 0
