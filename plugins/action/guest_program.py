@@ -33,10 +33,7 @@ class ActionModule(ActionBase):
         """Return what the module's documentation promises."""
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(ARGUMENTS)
-        try:
-            program, version = guest_program.build(), guest_program.version()
-        except (OSError, ValueError) as error:
-            raise AnsibleActionFail(f"the guest agent can't be built: {error}; install the collection anew") from error
+        program, version = guest_program.build(), guest_program.version()
         sha256 = hashlib.sha256(program).hexdigest()
         before = self._sha256(arguments["dest"], task_vars)
         result = self._copy(program, arguments, task_vars)
@@ -68,7 +65,7 @@ class ActionModule(ActionBase):
     def _copy(self, program: bytes, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Let Ansible's own copy do it, which compares checksums before and after, and replaces at once."""
         with tempfile.TemporaryDirectory(dir=C.DEFAULT_LOCAL_TMP) as folder:
-            source = Path(folder) / guest_program.PACKAGE
+            source = Path(folder) / "singularity"
             source.write_bytes(program)
             told = {"src": str(source), **{name: arguments[name] for name in ("dest", "mode")}}
             told |= {name: arguments[name] for name in ("owner", "group") if arguments[name]}

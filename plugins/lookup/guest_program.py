@@ -39,7 +39,6 @@ import base64
 import hashlib
 from typing import Any
 
-from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import guest_program
 
@@ -49,9 +48,6 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:
         """Return the program."""
-        try:
-            program, version = guest_program.build(), guest_program.version()
-        except (OSError, ValueError) as error:
-            raise AnsibleLookupError(f"the guest agent can't be built: {error}; install the collection anew") from error
-        content = base64.b64encode(program).decode()
-        return [{"version": version, "sha256": hashlib.sha256(program).hexdigest(), "content_b64": content}]
+        program = guest_program.build()
+        told = {"version": guest_program.version(), "sha256": hashlib.sha256(program).hexdigest()}
+        return [{**told, "content_b64": base64.b64encode(program).decode()}]

@@ -36,6 +36,10 @@ id -u "$user" >/dev/null 2>&1 && echo user=yes
 
 # what is of the agent already, and what is called as it is to be
 [ -e "${program%/*}" ] && echo there=yes
+for path in "$program" /etc/singularity/singularity.conf /etc/singularity/update.pem \
+  /etc/systemd/system/singularity.service /etc/init.d/singularity; do
+  [ -f "$path" ] && sha256sum "$path" | sed 's/^/sum=/'
+done
 if [ -d /run/systemd/system ]; then
   systemctl --quiet is-active singularity.service && systemctl --quiet is-enabled singularity.service && echo running=yes
 elif [ -x /etc/init.d/singularity ]; then
