@@ -76,6 +76,9 @@ class Connection:
         """Have `wait` told of each change at or below `path`, and once at first."""
         _check(_library().xs_watch(self._handle, path.encode(), b"watch"))
 
+    def unwatch(self, path: str) -> None:
+        _check(_library().xs_unwatch(self._handle, path.encode(), b"watch"))
+
     def wait(self, seconds: float) -> str | None:
         """Return the path of the next change of what is watched; None when there is none for so long."""
         if not select.select([_library().xs_fileno(self._handle)], [], [], seconds)[0]:
@@ -101,9 +104,9 @@ def _library() -> ctypes.CDLL:
     library.xs_write.argtypes = [pointer, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint]
     library.xs_rm.argtypes = [pointer, ctypes.c_uint32, ctypes.c_char_p]
     library.xs_introduce_domain.argtypes = [pointer, ctypes.c_uint, ctypes.c_ulong, ctypes.c_uint]
-    library.xs_watch.argtypes = [pointer, ctypes.c_char_p, ctypes.c_char_p]
+    library.xs_watch.argtypes = library.xs_unwatch.argtypes = [pointer, ctypes.c_char_p, ctypes.c_char_p]
     library.xs_fileno.argtypes = library.xs_check_watch.argtypes = [pointer]
-    for name in ("xs_write", "xs_rm", "xs_introduce_domain", "xs_watch"):
+    for name in ("xs_write", "xs_rm", "xs_introduce_domain", "xs_watch", "xs_unwatch"):
         getattr(library, name).restype = ctypes.c_bool
     library.free.argtypes = [pointer]
     return library
