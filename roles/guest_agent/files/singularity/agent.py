@@ -61,7 +61,7 @@ class Agent:
         self._keepers.clear()
 
     def reload(self) -> None:
-        """Read the configuration anew. What is wrong in it is logged, and changes nothing; channels that remain go on."""
+        """Read the configuration anew. What is wrong in it is logged only; channels that remain go on."""
         notify.reloading()
         try:
             settings = self._reread()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
 from singularity import __version__
 from singularity.errors import Refused, SettingsError, reason
-from singularity.options import ITEMS, OPTIONS, Option
+from singularity.options import ITEMS, LISTS, OPTIONS, Option
 from singularity.settings import Settings, convert, load
 
 DONE, FAILED, MISUSED = 0, 1, 2
@@ -105,12 +106,12 @@ class _Convert(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
         try:
-            if self._option.kind not in ("words", "paths"):
+            if self._option.kind not in LISTS:
                 setattr(namespace, self.dest, convert(self._option, values))
                 return
             given = getattr(namespace, self.dest, ())
             for value in values if isinstance(values, list) else [values]:
-                given += convert(self._option, value)
+                given += convert(self._option, value if self._option.kind == "words" else shlex.quote(value))
             setattr(namespace, self.dest, given)
         except SettingsError as error:
             raise argparse.ArgumentError(self, str(error)) from error

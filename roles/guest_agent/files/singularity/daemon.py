@@ -14,6 +14,7 @@ from singularity.agent import Agent, replace_process
 from singularity.errors import Refused, SettingsError, reason
 from singularity.loop import Loop
 from singularity.pidfile import Pidfile
+from singularity.program import is_one_file
 
 if TYPE_CHECKING:
     from singularity.settings import Settings
@@ -36,6 +37,9 @@ def start(settings: Settings, reread: Reread, arguments: List[str]) -> int:
         print(f"singularity: runs already, as process {pid}")
         return DONE
     folder = os.getcwd()
+    if not os.path.isabs(sys.argv[0]) and is_one_file(sys.argv[0]):
+        # what is imported later would be looked for in another folder by then
+        os.execv(sys.executable, [sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
     if settings.nodaemonize:
         return _run(settings, reread, arguments, folder)
     return _detach(settings, lambda ready: _run(settings, reread, arguments, folder, ready))

@@ -10,6 +10,7 @@ from singularity.log import LEVELS
 ITEMS = ("network", "hosts", "hostname", "resolvers", "password", "file", "update", "exec", "ssh_keys")
 """What the agent can manage, and -F can choose from."""
 BOTH = ("apply", "daemon")
+LISTS = ("words", "texts", "paths")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,11 @@ class Option:
     help: str
     metavar: str = ""
     kind: str = "text"
-    """text, path (made absolute), flag, off (a flag that switches the field off), words (a list), paths (a list)."""
+    """text, path (made absolute), flag, off (a flag that switches the field off), or a list: words, texts or paths.
+
+    Lists have commas or white space between their values in the file. On the command line that is so for words; texts
+    are repeatable there, and of paths there are several.
+    """
     commands: Tuple[str, ...] = BOTH
     """The subcommands that have it, which are also the sections of the file that may, beside [main]."""
     choices: Tuple[str, ...] = ()
@@ -57,20 +62,20 @@ OPTIONS = (
         "words",
     ),
     Option(("--root",), "root", "the folder that is taken for /", "DIR", "path"),
-    Option(("-d", "--configurators"), "configurators", "folders that have configurators of your own", "DIR", "paths"),
+    Option(("-d", "--configurators"), "configurators", "folders with configurators of your own", "DIR", "paths"),
     Option(
         ("--allow-paths",),
         "allow_paths",
-        "folders and patterns of the only files that the hypervisor may read and write",
+        "repeatable: a folder, or pattern of files, if the hypervisor may read and write some only",
         "PATTERN",
-        "words",
+        "texts",
     ),
     Option(
         ("--deny-paths",),
         "deny_paths",
-        "those that it may not, whatever is allowed",
+        "repeatable: one that it may not, whatever is allowed",
         "PATTERN",
-        "words",
+        "texts",
     ),
     Option(("--noop",), "noop", "show what would change, and change nothing", kind="flag", commands=("apply",)),
     Option(("-r", "--run"), "run", "the folder of the pidfile", "DIR", "path", ("daemon",)),
@@ -83,7 +88,7 @@ OPTIONS = (
         "channels",
         "how the hypervisor is talked to; repeatable: auto, xenstore[:SOCKET], unix:PATH, virtio[:PORT], vsock:PORT",
         "CHANNEL",
-        "words",
+        "texts",
         ("daemon",),
     ),
     Option(

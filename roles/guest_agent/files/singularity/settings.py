@@ -81,7 +81,7 @@ def convert(option: Option, text: str) -> Any:
         return os.path.abspath(text)
     if option.kind == "paths":
         return tuple(os.path.abspath(word) for word in _words(option, text))
-    return _words(option, text) if option.kind == "words" else text
+    return text if option.kind == "text" else _words(option, text)
 
 
 def _read(path: str, command: str) -> Dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from singularity.crypto import Unavailable, libcrypto
@@ -87,20 +88,21 @@ def by_cryptography(pem: bytes, signature: bytes, data: bytes) -> bool:
 def by_openssl(key: str, signature: bytes, path: str) -> bool:
     """Verify by the program openssl. Raises Refused where there is none."""
     import subprocess
-    import tempfile
 
-    with tempfile.NamedTemporaryFile() as file:
+    beside = f"{path}.sig"
+    with open(beside, "wb") as file:
         file.write(signature)
-        file.flush()
-        commands = (
-            ["openssl", "dgst", "-sha256", "-verify", key, "-signature", file.name, path],
-            ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", key, "-sigfile", file.name, "-in", path],
-        )
-        try:
-            quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": SECONDS}
-            return any(subprocess.run(command, **quiet).returncode == 0 for command in commands)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise Refused(
-                "Signatures can't be verified in this guest: install OpenSSL's libcrypto, python3-cryptography or "
-                "the program openssl"
-            ) from error
+    commands = (
+        ["openssl", "dgst", "-sha256", "-verify", key, "-signature", beside, path],
+        ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", key, "-sigfile", beside, "-in", path],
+    )
+    try:
+        quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": SECONDS}
+        return any(subprocess.run(command, **quiet).returncode == 0 for command in commands)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Refused(
+            "Signatures can't be verified in this guest: install OpenSSL's libcrypto, python3-cryptography or "
+            "the program openssl"
+        ) from error
+    finally:
+        os.unlink(beside)

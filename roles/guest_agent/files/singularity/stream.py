@@ -94,7 +94,7 @@ class Stream:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._ended(error.strerror or "")
+            self._ended(error.strerror or "it failed")
             return False
         if not data:
             self._ended("")
@@ -109,7 +109,7 @@ class Stream:
         except BlockingIOError:
             done = 0
         except OSError as error:
-            self._ended(error.strerror or "")
+            self._ended(error.strerror or "it failed")
             return False
         del self._output[:done]
         self._watcher.watch(self._fd, self._ready, writable=bool(self._output))

@@ -8,9 +8,8 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, List
 
 from singularity.errors import Refused
 
@@ -20,38 +19,62 @@ if TYPE_CHECKING:
 SECONDS = 8
 PAUSE_SECONDS = 0.05
 STOP_SECONDS = 2
+SOCKET = "socket"
+MOST_FOLDER = 90
 
 
 def ask(program: str, settings: Settings) -> str:
     """Return the version that the agent at the path *program* answers with. Raises Refused where it does not."""
-    with tempfile.TemporaryDirectory(prefix="singularity-") as folder:
-        path = os.path.join(folder, "socket")
+    folder = _make_folder(settings)
+    try:
         process = subprocess.Popen(
-            _command(program, settings, folder, path),
+            _command(program, settings, folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
         )
         try:
-            return _version(process, path, time.monotonic() + SECONDS)
+            return _version(process, os.path.join(folder, SOCKET), time.monotonic() + SECONDS)
         finally:
-            process.terminate()
+            _stop(process)
+    finally:
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+
+
+def _make_folder(settings: Settings) -> str:
+    """Make a folder for the trial alone, whose path a socket's can begin with."""
+    name = f"trial-{os.urandom(8).hex()}"
+    for parent in (settings.run, "/tmp"):  # noqa: S108  mkdir fails where somebody was there before
+        folder = os.path.join(parent, name)
+        if len(os.fsencode(folder)) <= MOST_FOLDER:
             try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                os.mkdir(folder, 0o700)
+            except OSError:
+                continue
+            return folder
+    raise Refused("The new version can't be tried: no folder can be made for that")
 
 
-def _command(program: str, settings: Settings, folder: str, path: str) -> list:  # type: ignore[type-arg]
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _command(program: str, settings: Settings, folder: str) -> List[str]:
     options = {
         "--configuration": settings.configuration,
         "--root": settings.root,
         "--run": folder,
         "--pidfile": os.path.join(folder, "pid"),
         "--loghandler": settings.log_handler if settings.log_handler != "-" else "syslog",
-        "--channel": f"unix:{path}",
+        "--channel": f"unix:{os.path.join(folder, SOCKET)}",
     }
     arguments = [f"{name}={value}" for name, value in options.items()]
     return [sys.executable, program, "daemon", *arguments, "--nodaemonize", "start"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import zipfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from singularity import download, signature, trial
 from singularity.crypto import hasher
 from singularity.errors import Refused
+from singularity.program import is_one_file
 
 if TYPE_CHECKING:
     from singularity.guest import Guest
@@ -37,7 +37,7 @@ def update(guest: Guest, url: str, digest: str, signed: Optional[bytes] = None) 
         _check_digest(new, digest)
         if guest.settings.update_key:
             _check_signature(guest.settings.update_key, new, url, signed)
-        if not zipfile.is_zipfile(new):
+        if not is_one_file(new):
             raise Refused("The new version is no program of one file, as zipapp makes them")
         mode = os.stat(present)
         os.chown(new, mode.st_uid, mode.st_gid)
@@ -58,7 +58,7 @@ def is_present(digest: str) -> bool:
 def program() -> str:
     """Return the path of the running program. Raises Refused where it is not one file that could be replaced."""
     path = os.path.abspath(sys.argv[0])
-    if not (os.path.isfile(path) and zipfile.is_zipfile(path)):
+    if not is_one_file(path):
         raise Refused("This agent was not installed as one file, so that no other can replace it")
     return path
 

@@ -37,7 +37,7 @@ FUNCTIONS: Dict[str, Optional[str]] = {
 """Names, and which item of -F each belongs to; None: it is always on."""
 
 
-def features(guest: Guest) -> List[str]:
+def names(guest: Guest) -> List[str]:
     """Return the names of the functions that are on."""
     return [name for name, item in FUNCTIONS.items() if item is None or guest.manages(item)]
 

@@ -16,4 +16,4 @@ ITEM = None
 
 def answer(value: Any, guest: Guest, channel: Channel) -> str:
     """Return the names of all functions that are on, with commas and without spaces."""
-    return ",".join(functions.features(guest))
+    return ",".join(functions.names(guest))
