@@ -57,7 +57,8 @@ def variables(interface: Interface) -> str:
     for way in (*interface.ways(4), *interface.ways(6)):
         ways += [f"{way.gateway} dev {interface.name}"] if way.direct else []
         ways.append(f"{'default' if not way.to.prefix else way.to} via {way.gateway}")
-    parts = (("config", map(str, interface.addresses)), ("routes", ways), ("dns_servers", interface.dns))
+    servers = [" ".join(interface.dns)]
+    parts = (("config", map(str, interface.addresses)), ("routes", ways), ("dns_servers", servers))
     lines = [f"{_OURS}{interface.label}".rstrip()]
     for key, values in parts:
         text = "\n".join(values)
