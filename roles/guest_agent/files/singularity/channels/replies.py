@@ -70,13 +70,17 @@ class Replies:
         """Make room where the domain has no more, or say what fits where the answer is too long for this xenstore."""
         if error.errno not in (errno.ENOSPC, errno.E2BIG, errno.EINVAL):
             return False
-        self._purge(FEWEST)
         for attempt in (answer, nova.too_long(2048)):
-            try:
-                self._client.write(path, attempt)
-                return True
-            except OSError:
-                continue
+            most = min(FEWEST, len(self._written))
+            while True:
+                self._purge(most)
+                try:
+                    self._client.write(path, attempt)
+                    return True
+                except OSError:
+                    if not most:
+                        break
+                most //= 2  # their names count for the size of the node that they lie in: 2048 bytes, mostly
         return False
 
     def _purge(self, most: int, before: float = 0.0) -> None:
