@@ -7,6 +7,7 @@ import signal
 import sys
 
 import pytest
+
 from singularity import aside
 from singularity.errors import Refused
 
