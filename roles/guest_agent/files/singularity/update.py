@@ -31,7 +31,7 @@ def update(guest: Guest, url: str, digest: str, signed: Optional[bytes] = None) 
     signature, which is looked for at *url* + `.sig` where it is None and the settings ask for one.
     """
     present = program()
-    new = present + NEW
+    new = f"{present}.{os.urandom(4).hex()}{NEW}"
     try:
         download.fetch(url, new, MOST_BYTES, FETCH_SECONDS)
         _check_digest(new, digest)

@@ -50,7 +50,7 @@ class Xenstore:
         self._stuck.clear()
         try:
             client.watch(REQUESTS)
-            self._replies = Replies(client, self._loop, self._over)
+            self._replies = Replies(client, self._loop, self._go_on, self._over)
             self._replies.adopt()
         except (OSError, Lost) as error:
             self.close()
@@ -108,8 +108,11 @@ class Xenstore:
                 self._pending[request] = None
             else:
                 self._scan_wanted = True
-        if self._scan_wanted or self._pending:
+        if self._scan_wanted or self._may_answer():
             self._go_on()
+
+    def _may_answer(self) -> bool:
+        return bool(self._pending and self._replies and not self._replies.full)
 
     def _go_on(self) -> None:
         if not self._busy:
@@ -124,7 +127,7 @@ class Xenstore:
             if self._scan_wanted:
                 self._scan_wanted = False
                 self._scan(self._client)
-            elif self._pending:
+            elif self._may_answer():
                 request = next(iter(self._pending))
                 del self._pending[request]
                 self._answer(self._client, request)
