@@ -64,13 +64,14 @@ class Files:
 
         Raise Refused when a path may not be touched, or something can't be written: then all is as it was before.
         """
-        transaction = self.begin(changes)
+        transaction = self.prepare(changes)
+        transaction.commit()
         paths = transaction.paths
         transaction.keep()
         return paths
 
-    def begin(self, changes: Sequence[Change]) -> Transaction:
-        """Make all changes or none, as `replace` does, and return them: they can still be undone, or must be kept."""
+    def prepare(self, changes: Sequence[Change]) -> Transaction:
+        """Write what `changes` want beside the files there are: `commit` makes all or none of them, or `undo`."""
         if self.noop:
             self.diffs += [text for text in map(self._diff, changes) if text]
             return Transaction(self.backup, False)
@@ -81,7 +82,7 @@ class Files:
         except BaseException:
             transaction.undo()
             raise
-        transaction.commit()
+        transaction.stage()
         return transaction
 
     def diff(self, changes: Sequence[Change]) -> str:

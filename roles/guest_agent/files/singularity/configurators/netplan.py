@@ -138,14 +138,12 @@ def _end(lines: List[str], start: int, behind: int) -> int:
 
 
 def _without_empty(text: str) -> str:
-    """Return a file without a kind that has no definition any more: netplan takes that for an error."""
+    """Return a file without keys that have nothing below them any more: netplan takes such for an error."""
     lines = text.splitlines(keepends=True)
-    kept = []
-    for number, line in enumerate(lines):
-        found = re.fullmatch(r"( +)(\w+):\s*", line)
-        if found and found.group(2) in _KINDS:
+    for number in reversed(range(len(lines))):
+        found = re.fullmatch(r"( *)(\w+):\s*", lines[number])
+        if found and found.group(2) in (*_KINDS, "network"):
             rest = [one for one in lines[number + 1 :] if one.strip() and not one.lstrip().startswith("#")]
             if not rest or len(rest[0]) - len(rest[0].lstrip()) <= len(found.group(1)):
-                continue
-        kept.append(line)
-    return "".join(kept)
+                del lines[number]
+    return "".join(lines)

@@ -41,8 +41,9 @@ def down(network: Network, system: System) -> List[List[str]]:
 
 
 def up(network: Network, system: System) -> List[List[str]]:
-    """Return what makes it read its files, and take away what it did not put there: at a start all versions do."""
-    return [["systemctl", "restart", _UNIT]]
+    """Return what makes it read its files, and then take away what was there before (from systemd 244 on)."""
+    again = [["-networkctl", "reconfigure", interface.name] for interface in network.interfaces]
+    return [["systemctl", "restart", _UNIT], *again]
 
 
 def network_file(interface: Interface) -> str:

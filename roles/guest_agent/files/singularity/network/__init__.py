@@ -68,22 +68,19 @@ def _replace(guest: Guest, changes: Sequence[Change], network: Network, system: 
         return
     from singularity.network import netlink
 
-    if not files.diff(configurators.ask(configurator, "plan", network, system)) and not netlink.wait_for(
-        network, programs.Deadline(0)
-    ):
+    planned = configurators.ask(configurator, "plan", network, system)
+    there = not files.diff(planned) and not netlink.wait_for(network, programs.Deadline(0))
+    if there:
         files.replace(changes)  # the network is as it shall be: leave its connections alone
         return
     deadline = programs.Deadline(SECONDS)
-    for command in configurators.ask(configurator, "down", network, system):
-        programs.attempt(command, deadline.left())
+    transaction = files.prepare(changes)
     try:
-        transaction = files.begin(changes)
-    except Refused:
-        _back(configurator, network, system)
-        raise
-    try:
+        for command in configurators.ask(configurator, "down", network, system):
+            programs.attempt(command, deadline.left())
+        transaction.commit()
         for command in configurators.ask(configurator, "up", network, system):
-            programs.run(command, deadline.left())
+            _run(command, deadline)
         missing = netlink.wait_for(network, deadline)
         if missing:
             raise Refused(f"the network does not come up: it lacks {', '.join(sorted(missing))}")
@@ -95,13 +92,21 @@ def _replace(guest: Guest, changes: Sequence[Change], network: Network, system: 
     transaction.keep()
 
 
+def _run(command: Sequence[str], deadline: programs.Deadline) -> None:
+    """Run a command. Raise Refused when it fails, unless it begins with "-", as in systemd's units."""
+    if command[0].startswith("-"):
+        programs.attempt([command[0][1:], *command[1:]], deadline.left())
+    else:
+        programs.run(command, deadline.left())
+
+
 def _back(configurator: Any, network: Network, system: System) -> None:
     """Bring the network up by the files that were before."""
     deadline = programs.Deadline(_BACK_SECONDS)
     for part in ("down", "up"):
         try:
             for command in configurators.ask(configurator, part, network, system):
-                programs.attempt(command, deadline.left())
+                programs.attempt([command[0].lstrip("-"), *command[1:]], deadline.left())
         except Refused as refused:
             _log.warning("%s", refused)
 
