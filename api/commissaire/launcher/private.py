@@ -17,12 +17,13 @@ from typing import Any
 
 import psutil
 
-from commissaire.launcher.entry import entry_of
+from commissaire.event_type import EventType
+from commissaire.launcher.entry import MESSAGE_LIMIT, entry_of
 from commissaire.launcher.job import Private
 
 _IN_MEMORY = ("tmpfs", "ramfs")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of our own below it
-_ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
+_ENDS = ("runner_on_ok", "runner_on_failed")
 _NO_ANSWER = ("invocation", "warnings", "deprecations", "exception", "diff", "censored", "ansible_facts")
 _PLAIN = set(map(chr, range(0x20, 0x7F))) - set('"\\')
 
@@ -35,6 +36,7 @@ class PrivateRun:
         self._folder = _memory_folder(runtime)
         self._fetched = self._folder / "fetched"
         self._answer: dict[str, Any] = {}
+        self._working = False
         variables = dict(private.variables)
         if private.content is not None:
             content = self._folder / "content"
@@ -76,9 +78,13 @@ class PrivateRun:
         entry = entry_of(event)
         if entry is None or "data" not in entry:
             return entry
-        if event.get("event") in _ENDS and event["event"] != "runner_on_ok":
-            result = event.get("event_data", {}).get("res", {})
-            entry["message"] = entry["message"] if not result.get("msg") else str(result["msg"]).strip()[:4000]
+        if entry["type"] == EventType.WARNING and self._working:
+            return None  # Ansible repeats there what the task says
+        failed = entry["type"] in (EventType.FAILED, EventType.UNREACHABLE) or entry["state"] == "failed"
+        if failed and self._answer.get("rc"):
+            entry["message"] = f"the command ended with {self._answer['rc']}"  # the rest of it is the answer
+        elif entry["type"] == EventType.FAILED:
+            entry["message"] = self._message(event)
         return {**entry, "data": {}}
 
     def answer(self) -> dict[str, Any]:
@@ -87,9 +93,14 @@ class PrivateRun:
             return {**self._answer, "content": base64.b64encode(self._fetched.read_bytes()).decode()}
         return self._answer
 
+    def _message(self, event: dict[str, Any]) -> str:
+        result = event["event_data"]["res"]
+        return str(result.get("msg") or "failed without a message").strip()[:MESSAGE_LIMIT]
+
     def _listen(self, event: dict[str, Any]) -> None:
         data = event.get("event_data") or {}
         result = data.get("res")
+        self._working = self._working or data.get("resolved_action") == self._private.module
         if event.get("event") not in _ENDS or not isinstance(result, dict):
             return
         point = result.get("checkpoint")

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 from commissaire.machines.machine import owner_in, state_of
 
-PORTS = ("org.qemu.guest_agent.0", "org.commissaire.guest_agent.0")
-"""The virtio ports that guest agents listen at."""
+PORT = "org.qemu.guest_agent.0"
+"""The virtio port at which libvirt asks guest agents."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def read_port(domain: Any) -> GuestPort:
 
 
 def port_in(xml: str) -> str:
-    """Return the state of the best port that a domain has for an agent, by its XML."""
+    """Return the state of the port that a domain has for an agent, by its XML."""
     targets = ElementTree.fromstring(xml).iterfind("devices/channel/target")  # noqa: S314  libvirt's own
-    states = {target.get("state") or "unknown" for target in targets if target.get("name") in PORTS}
-    return next((state for state in ("connected", "unknown", "disconnected") if state in states), "none")
+    states = [target.get("state") or "unknown" for target in targets if target.get("name") == PORT]
+    return states[0] if states else "none"

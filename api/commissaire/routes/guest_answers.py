@@ -26,12 +26,13 @@ from commissaire.services import Services
 NO_STORE = {"Cache-Control": "no-store"}
 BINARY = "application/octet-stream"
 _RETRY_SECONDS = "5"
-_MISSING = re.compile(r"no such file|not found|does not exist|is not there|there is no file", re.IGNORECASE)
-_LARGE = re.compile(r"too large|larger than|value.?limit|at most \d+ bytes", re.IGNORECASE)
+_MISSING = re.compile(r"no such file|there is no file|is not there|is a directory", re.IGNORECASE)
+_GONE = re.compile(r"there is no such (machine|domain)", re.IGNORECASE)
+_LARGE = re.compile(r"too large|too many for|larger than", re.IGNORECASE)
 _SILENT = re.compile(
-    r"tim(ed|e) ?out|did not answer|does not answer|no answer|not respond|not connected|did not end within",
-    re.IGNORECASE,
+    r"does not answer|did not answer|no answer|timed out|not replied within|not taken|takes longer than", re.IGNORECASE
 )
+"""How the modules and libvirt say why."""
 _PHASE = re.compile(r"\A[a-z_]+: ")
 
 
@@ -129,6 +130,8 @@ def _failure(operation: Operation, row: OperationHost) -> FleetError:
     words = f"{why} (operation {operation.id})"
     if operation.state == OperationState.CANCELLED:
         return Conflict(words)
+    if _GONE.search(why):
+        return NotFound(words)
     if operation.kind == OperationKind.GUEST_FILE:
         fetched = operation.parameters.get("state") == "fetched"
         if _LARGE.search(why):
