@@ -154,7 +154,7 @@ def update(
     ctx: typer.Context,
     machine: Guest,
     url: Annotated[str, typer.Option("--url", metavar="URL", help="Where the machine fetches the program.")],
-    md5: Annotated[str, typer.Option("--md5", metavar="HEX", help="The program's checksum.")],
+    checksum: Annotated[str, typer.Option("--checksum", metavar="MD5", help="The program's MD5.")],
     version: Annotated[
         str | None, typer.Option("--version", metavar="VERSION", help="That program's; nothing is done to who has it.")
     ] = None,
@@ -163,7 +163,7 @@ def update(
     output: OutputOption = None,
 ) -> None:
     """Have a machine's agent replace itself by a newer program."""
-    given = {"url": url, "md5": md5, "version": version}
+    given = {"url": url, "md5": checksum, "version": version}
     body = {key: value for key, value in given.items() if value is not None}
     show(ask(ctx, "POST", machine, "agent", transport, domid, body=body).json(), output)
 

@@ -156,7 +156,6 @@ async def post_agent(guest: AtGuest, body: AgentWanted) -> Response:
     response_model=GuestInfo | CommandResult | NetworkResult | AgentResult,
     responses={
         200: {"description": "What the request would have answered", "content": {BINARY: _BYTES}},
-        201: {"description": "The file is written, and new."},
         204: {"description": "It is done."},
         **_CHANGING,
     },
@@ -170,7 +169,10 @@ async def get_answer(vm: str, operation_id: int, request: Request, parts: Parts,
         raise NotFound(f"there is no operation {operation_id} in machine {vm}")
     _check_asker(request, role, operation)
     setattr(request.state, AUDIT_DETAIL, f"answer of operation {operation_id} ({operation.kind})")
-    return await answer(parts, operation_id, wait_seconds)
+    response = await answer(parts, operation_id, wait_seconds)
+    if response.status_code == 201:  # it was made by the request that asked for it
+        response.status_code = 204
+    return response
 
 
 def _check_asker(request: Request, role: Role, operation: Operation) -> None:
