@@ -101,8 +101,8 @@ def test_generated_requests_get_nothing_that_is_not_told(
     }
     found = [result.ok() for result in schema.get_all_operations()]
     found = [each for each in found if each.path != "/api/v1/machines/events"]  # it ends when its client goes
-    fleet.hypervisor("lab", node(tmp_path / "lab.xml", {"db": "ann"}))
     with working(fleet), answering(fleet, tmp_path):
+        fleet.hypervisor("lab", node(tmp_path / "lab.xml", {"db": "ann"}))
         for operation in sorted(found, key=lambda each: not each.path.endswith("stream")):  # nothing runs for ever yet
             names = {name: value for name, value in known.items() if f"{{{name}}}" in operation.path}
             _try(fleet.client, operation.as_strategy())

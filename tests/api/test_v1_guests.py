@@ -158,7 +158,9 @@ def test_networks_and_agents_are_asked_for_in_the_modules_words(fleet: Fleet, gu
     update = {"url": "http://10.0.0.1/singularity", "md5": "0" * 32, "version": "1.1.0"}
     answer = fleet.client.post(f"{WEB}/agent", json=update)
     assert answer.json() == {"changed": True, "version": "1.1.0"}
-    assert fleet.client.post(f"{WEB}/agent", json={"replace_qemu": True}).json()["version"] == "1.0.0"
+    assert (
+        fleet.client.post(f"{WEB}/agent", json={"action": "install", "replace_qemu": True}).json()["version"] == "1.0.0"
+    )
     network, updated, installed = (job.private.variables for job in guests.jobs if job.private)
     assert network["guest_hostname"] == "web.example.com"
     assert network["guest_interfaces"] == [{**interface, "routes": []}]
@@ -215,13 +217,19 @@ def test_a_command_that_may_have_run_is_not_run_again(fleet: Fleet, tmp_path: Pa
     assert "may have run" in plan.unusable["web"]
 
 
+def test_a_file_that_is_too_large_is_not_fetched(fleet: Fleet, guests: Guests) -> None:
+    guests.failure = "its file /x can't be put to /run/y: [Errno 27] File too large"
+    answer = fleet.client.get(f"{WEB}/files?path=/x")
+    assert (answer.status_code, "file /x is larger than guest_file_limit_mb" in answer.text) == (409, True)
+    assert "/run/y" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("words", "method", "below", "code"),
     [
         ("machine web: file /x: No such file or directory", "GET", "files?path=/x", 404),
         ("machine web: file /x/y: No such file or directory", "PUT", "files?path=/x/y", 409),
         ("4000 bytes are too many for a file: of 3900 bytes it would fit", "PUT", "files?path=/x", 413),
-        ("File too large", "GET", "files?path=/x", 409),
         ("its guest agent does not answer: Guest agent is not responding", "GET", "info", 504),
         ("its guest agent does not know guest-exec; allow it", "GET", "info", 502),
         ("there is no such machine; vm_info tells which there are", "GET", "info", 404),
@@ -314,6 +322,8 @@ def test_a_path_that_is_none_of_a_file_is_refused(fleet: Fleet, guests: Guests, 
         ("POST", "agent", {"url": "http://10.0.0.1/x"}),
         ("POST", "agent", {"md5": "0" * 32}),
         ("POST", "agent", {"url": "http://10.0.0.1/x", "md5": "0" * 32, "functions": ["exec"]}),
+        ("POST", "agent", {"action": "install", "url": "http://10.0.0.1/x", "sha256": "0" * 64}),
+        ("POST", "agent", {"replace_qemu": True}),
     ],
 )
 def test_a_body_that_makes_no_sense_is_refused(
@@ -343,7 +353,8 @@ def test_guests_of_a_xen_host_are_named_by_their_domain(fleet: Fleet, guests: Gu
     assert private.variables == {"guest_name": "dom", "guest_transport": "xenstore", "guest_domid": 7}
     for query in ("domid=7", "transport=xenstore&hypervisor=west", "transport=socket"):
         assert fleet.client.get(f"{WEB}/info?{query}").status_code == 400, query
-    assert fleet.client.post("/api/v1/guests/dom/agent?transport=xenstore", json={}).status_code == 400
+    for body in ({}, {"action": "install"}):
+        assert fleet.client.post("/api/v1/guests/dom/agent?transport=xenstore", json=body).status_code == 400
 
 
 def test_a_hypervisor_is_not_forgotten_while_somebody_works_in_its_machines(fleet: Fleet, tmp_path: Path) -> None:

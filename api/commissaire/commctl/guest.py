@@ -21,6 +21,7 @@ from commissaire.commctl.transfer import Transfer
 
 app = typer.Typer(help="Reach into virtual machines, by their guest agents.", no_args_is_help=True)
 
+_MD5_DIGITS = 32
 FilePath = Annotated[str, typer.Argument(metavar="PATH", help="The file in the machine.", show_default=False)]
 
 
@@ -153,17 +154,26 @@ def exec_(
 def update(
     ctx: typer.Context,
     machine: Guest,
-    url: Annotated[str, typer.Option("--url", metavar="URL", help="Where the machine fetches the program.")],
-    checksum: Annotated[str, typer.Option("--checksum", metavar="MD5", help="The program's MD5.")],
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Where the machine fetches it; by default it is sent ours."),
+    ] = None,
+    checksum: Annotated[
+        str | None, typer.Option("--checksum", metavar="HEX", help="The MD5 or SHA-256 of the program at the URL.")
+    ] = None,
+    signature: Annotated[
+        str | None, typer.Option("--signature", metavar="BASE64", help="Its signature, where the agent wants one.")
+    ] = None,
     version: Annotated[
-        str | None, typer.Option("--version", metavar="VERSION", help="That program's; nothing is done to who has it.")
+        str | None, typer.Option("--version", metavar="VERSION", help="Its version; nothing is done to who has that.")
     ] = None,
     transport: Transport = None,
     domid: Domid = None,
     output: OutputOption = None,
 ) -> None:
     """Have a machine's agent replace itself by a newer program."""
-    given = {"url": url, "md5": checksum, "version": version}
+    kind = "md5" if checksum is not None and len(checksum) == _MD5_DIGITS else "sha256"
+    given = {"url": url, kind: checksum, "signature": signature, "version": version}
     body = {key: value for key, value in given.items() if value is not None}
     show(ask(ctx, "POST", machine, "agent", transport, domid, body=body).json(), output)
 
@@ -182,6 +192,6 @@ def install(
     output: OutputOption = None,
 ) -> None:
     """Install our agent in a machine that has a QEMU guest agent, by way of that."""
-    body: dict[str, Any] = {"functions": functions or [], "replace_qemu": replace_qemu}
+    body: dict[str, Any] = {"action": "install", "functions": functions or [], "replace_qemu": replace_qemu}
     tell("Installing; this may take a minute.")
     show(ask(ctx, "POST", machine, "agent", None, None, body=body).json(), output)

@@ -111,6 +111,8 @@ class PrivateRun:
             self._answer.update(
                 {key: value for key, value in result.items() if key not in _NO_ANSWER and not key.startswith("_")}
             )
+            diff = result.get("diff")
+            self._answer["created"] = isinstance(diff, dict) and diff.get("before") == ""
 
 
 def unsafe_yaml(value: Any) -> str:

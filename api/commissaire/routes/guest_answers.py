@@ -26,7 +26,7 @@ from commissaire.services import Services
 NO_STORE = {"Cache-Control": "no-store"}
 BINARY = "application/octet-stream"
 _RETRY_SECONDS = "5"
-_MISSING = re.compile(r"no such file|there is no file|is not there|is a directory", re.IGNORECASE)
+_MISSING = re.compile(r"no such file|there is no file|is not there|is a directory|no regular file", re.IGNORECASE)
 _GONE = re.compile(r"there is no such (machine|domain)", re.IGNORECASE)
 _LARGE = re.compile(r"too large|too many for|larger than", re.IGNORECASE)
 _SILENT = re.compile(
@@ -134,8 +134,13 @@ def _failure(operation: Operation, row: OperationHost) -> FleetError:
         return NotFound(words)
     if operation.kind == OperationKind.GUEST_FILE:
         fetched = operation.parameters.get("state") == "fetched"
+        if fetched and _LARGE.search(why):
+            return Conflict(
+                f"file {operation.parameters['path']} is larger than guest_file_limit_mb allows; fetch it by other "
+                f"means (operation {operation.id})"
+            )
         if _LARGE.search(why):
-            return Conflict(words) if fetched else TooLarge(words)
+            return TooLarge(words)
         if _MISSING.search(why):
             return NotFound(words) if fetched else Conflict(words)
     elif _LARGE.search(why):

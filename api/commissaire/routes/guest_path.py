@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import Depends, Query
@@ -10,7 +9,6 @@ from fastapi import Depends, Query
 from commissaire.fleet.errors import Invalid
 
 _LONGEST_BYTES = 4095
-_ABSOLUTE = re.compile(r"(/|[A-Za-z]:[\\/])")
 
 
 def check_guest_path(path: str) -> str:
@@ -21,11 +19,11 @@ def check_guest_path(path: str) -> str:
     """
     if not path.isprintable() or "\ufffd" in path:
         raise Invalid("path holds control characters, or bytes that are no UTF-8")
-    if not _ABSOLUTE.match(path):
+    if not path.startswith("/"):
         raise Invalid("path must be absolute, such as /etc/motd")
     if len(path.encode()) > _LONGEST_BYTES:
         raise Invalid(f"path is longer than {_LONGEST_BYTES} bytes")
-    names = re.split(r"[\\/]" if path[0] != "/" else "/", path)[1:]
+    names = path.split("/")[1:]
     if not all(names) or not {".", ".."}.isdisjoint(names):
         raise Invalid("path must be that of a file, without empty parts, `.` and `..`")
     return path

@@ -140,16 +140,23 @@ class CommandWanted(_Request):
 
 
 class AgentWanted(_Request):
-    """POST of an agent: without `url` ours is installed from the server, with it the agent replaces itself."""
+    """POST of an agent: it replaces itself, or ours is installed."""
 
+    action: Literal["update", "install"] = Field(
+        default="update", description="install is by way of the agent that is there, which need not be ours."
+    )
     url: Annotated[StrictStr, Field(max_length=2048, pattern=r"^https?://[^\s,]+$")] | None = Field(
-        default=None, description="Where the machine fetches the new program."
+        default=None, description="Where the machine fetches the new program. Default this server's, which it is sent."
     )
     md5: Annotated[StrictStr, Field(pattern=r"^[0-9a-fA-F]{32}$")] | None = Field(
-        default=None, description="The program's checksum, as nova's protocol wants it."
+        default=None, description="The checksum of the program at `url`; by xenstore it takes this one."
+    )
+    sha256: Annotated[StrictStr, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    signature: Annotated[StrictStr, Field(max_length=4096, pattern=r"^[A-Za-z0-9+/]+=*$")] | None = Field(
+        default=None, description="Its signature in base64, where the agent wants one."
     )
     version: Annotated[StrictStr, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)] | None = Field(
-        default=None, description="That program's version; where the agent has it already, nothing is done."
+        default=None, description="Its version; where the agent has it already, nothing is done."
     )
     replace_qemu: StrictBool = Field(
         default=False,
@@ -161,12 +168,15 @@ class AgentWanted(_Request):
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> AgentWanted:
-        if self.url is None and (self.md5 or self.version):
-            raise ValueError("md5 and version are of a url; give that, too")
-        if self.url is not None and self.md5 is None:
-            raise ValueError("md5 is missing: the checksum of the program at url")
-        if self.url is not None and (self.functions or self.replace_qemu):
-            raise ValueError("functions and replace_qemu are for an agent that is installed; leave out url, or them")
+        of_program = self.model_dump(include={"md5", "sha256", "signature", "version"}, exclude_none=True)
+        if self.url is None and of_program:
+            raise ValueError(f"{next(iter(of_program))} is that of the program at a url; give that, too")
+        if self.url is not None and self.md5 is None and self.sha256 is None:
+            raise ValueError("md5 or sha256 is missing: the checksum of the program at url")
+        if self.action == "install" and self.url is not None:
+            raise ValueError("an agent that is installed is this server's; leave out url, or say update")
+        if self.action == "update" and (self.functions or self.replace_qemu):
+            raise ValueError("functions and replace_qemu are for an agent that is installed; leave them out")
         return self
 
 

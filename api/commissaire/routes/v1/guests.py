@@ -138,14 +138,16 @@ async def post_command(guest: AtGuest, body: CommandWanted) -> Response:
 
 @router.post("/agent", response_model=AgentResult, openapi_extra=_OPERATOR, responses=_CHANGING)
 async def post_agent(guest: AtGuest, body: AgentWanted) -> Response:
-    """Have a machine's agent replace itself by the program at a URL; without one, install ours through its agent."""
+    """Have a machine's agent replace itself, or install ours by way of the agent that is there."""
     guest.check_change("changing agents")
     guest.check_ready()
-    if body.url is not None:
-        shown = body.model_dump(include={"url", "md5", "version"}, exclude_none=True)
+    if body.action == "update":
+        if guest.port is None and body.url is None:
+            raise Invalid("by xenstore no program is sent; give the url of one, which the machine fetches")
+        shown = body.model_dump(include={"url", "md5", "sha256", "version", "signature"}, exclude_none=True)
         return await ask_guest(guest, OperationKind.GUEST_AGENT_UPDATE, "agent update", shown, _given(guest))
     if guest.port is None:
-        raise Invalid("an agent is installed by way of libvirt, not of xenstore; give the url of a program")
+        raise Invalid("an agent is installed by way of libvirt, not of xenstore")
     shown = body.model_dump(include={"functions", "replace_qemu"}, exclude_defaults=True)
     return await ask_guest(guest, OperationKind.GUEST_AGENT, "agent installation", shown, _given(guest))
 
