@@ -5,6 +5,7 @@ from __future__ import annotations
 _UNTOUCHED = "nothing was changed on it"
 _SET_UP_IN_PART = "it may be set up in part; bootstrap it again"
 _ANNOUNCES_PERHAPS = "it may announce its machines already; let it again"
+_AGENT_IN_PART = "its agent may be there in part; install or remove it again"
 _NOT_LOOKED_AT = "nobody has looked whether it is fit since it was changed"
 _UNCORDON = "commctl host uncordon puts it back"
 _LEFT = {
@@ -34,6 +35,14 @@ _LEFT = {
     "rolled_back": "it runs what it ran before",
     "creating": "parts of it may be there; remove it before you create it again",
     "removing": "parts of it may still be there; remove it again",
+    "asking": _UNTOUCHED,
+    "transferring": "the file is there as a whole or not at all; ask for it again",
+    "setting": "the password may be set or not; set it again",
+    "running": "the command may go on in it; look at it",
+    "updating": "its agent may be replaced or not; ask it for its version (commctl guest info)",
+    "agent": _AGENT_IN_PART,
+    "agent_start": _AGENT_IN_PART,
+    "agent_removal": _AGENT_IN_PART,
     "wiring": "the network may be there or not; ask for it again",
 }
 

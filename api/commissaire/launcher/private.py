@@ -36,7 +36,7 @@ class PrivateRun:
         self._folder = _memory_folder(runtime)
         self._fetched = self._folder / "fetched"
         self._answer: dict[str, Any] = {}
-        self._working = False
+        self._working = self._changed = False
         variables = dict(private.variables)
         if private.content is not None:
             content = self._folder / "content"
@@ -88,7 +88,8 @@ class PrivateRun:
         return {**entry, "data": {}}
 
     def answer(self) -> dict[str, Any]:
-        """Return what the playbook's module answered, with `content` (base64) where it fetched a file."""
+        """Return what the playbook's module answered, or its checkpoints told, whether it `changed` something, with `content` (base64) where it fetched a file."""
+        self._answer.setdefault("changed", self._changed)
         if self._private.fetched_as and self._fetched.is_file():
             return {**self._answer, "content": base64.b64encode(self._fetched.read_bytes()).decode()}
         return self._answer
@@ -103,6 +104,7 @@ class PrivateRun:
         self._working = self._working or data.get("resolved_action") == self._private.module
         if event.get("event") not in _ENDS or not isinstance(result, dict):
             return
+        self._changed = self._changed or bool(result.get("changed"))
         point = result.get("checkpoint")
         if isinstance(point, dict) and str(data.get("resolved_action")).startswith("commissaire.fleet."):
             told = point.get("data")
