@@ -88,7 +88,10 @@ class PrivateRun:
         return {**entry, "data": {}}
 
     def answer(self) -> dict[str, Any]:
-        """Return what the playbook's module answered, or its checkpoints told, whether it `changed` something, with `content` (base64) where it fetched a file."""
+        """Return what the playbook's module answered or its checkpoints told, and whether it `changed` something.
+
+        `content` (base64) is the file that it fetched.
+        """
         self._answer.setdefault("changed", self._changed)
         if self._private.fetched_as and self._fetched.is_file():
             return {**self._answer, "content": base64.b64encode(self._fetched.read_bytes()).decode()}
