@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.commissaire.fleet.plugins.module_utils import hypervisor
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import GuestError
+from ansible_collections.commissaire.fleet.plugins.module_utils.guest_libvirt import LibvirtLines, machine
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_nova import NovaGuest
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_qemu import QemuGuest
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_socket import SocketLines, SocketMessages
@@ -55,11 +57,11 @@ def reached(module: AnsibleModule) -> Iterator[QemuGuest | NovaGuest]:
         yield _opened(module, opened)
 
 
-def secret(module: AnsibleModule, name: str, shortest: int = 1) -> Any:
+def secret(module: AnsibleModule, name: str, shortest: float = math.inf) -> Any:
     """Return a parameter with no_log, and leave it out of what is told of the module's invocation.
 
-    Results are not searched for the secret texts in it that are shorter than `shortest`: Ansible would put asterisks
-    wherever one happens to be, as for each 1 where a variable of the environment is 1.
+    Results are searched only for secret texts of at least the length `shortest`: Ansible puts asterisks wherever one
+    happens to be, for each 1 where a variable of the environment is 1. A module that says none of it needs no search.
     """
     value = module.params[name]
     if value is not None:
@@ -73,9 +75,7 @@ def _opened(module: AnsibleModule, opened: contextlib.ExitStack) -> QemuGuest | 
     seconds = parameters["timeout_seconds"]
     if parameters["transport"] == "libvirt":
         connection = opened.enter_context(hypervisor.connected(module))
-        from ansible_collections.commissaire.fleet.plugins.module_utils import guest_libvirt  # it needs libvirt
-
-        return QemuGuest(guest_libvirt.LibvirtLines(guest_libvirt.machine(connection, parameters["name"])), seconds)
+        return QemuGuest(LibvirtLines(machine(connection, parameters["name"])), seconds)
     if parameters["transport"] == "xenstore":
         store = Xenstore(parameters["socket"] or SOCKET)
         opened.callback(store.close)

@@ -9,8 +9,8 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
+from ansible_collections.commissaire.fleet.plugins.module_utils import hypervisor
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import GuestError, GuestRefused
-from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import found, libvirt
 from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import AGENT
 
 MOST_BYTES = 4 * 1024 * 1024 - 1024  # VIR_NET_MESSAGE_STRING_MAX, with some room
@@ -25,13 +25,13 @@ class LibvirtLines:
 
     def exchange(self, question: str, seconds: float) -> str:
         """Return the agent's answer. Raise GuestError, also GuestRefused for what libvirt has read of an answer."""
-        import libvirt_qemu
+        import libvirt_qemu  # it comes with libvirt
 
         if len(question) > MOST_BYTES:
             raise GuestError(f"a message of {len(question)} bytes is too large for libvirt, which takes {MOST_BYTES}")
         try:
             return str(libvirt_qemu.qemuAgentCommand(self._domain, question, max(1, math.ceil(seconds)), 0))
-        except libvirt.libvirtError as error:
+        except hypervisor.libvirt.libvirtError as error:
             refused = _REFUSAL.search(str(error))
             if refused:
                 raise GuestRefused(refused[1], refused[2]) from error
@@ -40,14 +40,14 @@ class LibvirtLines:
     def _next_step(self) -> str:
         try:
             active, definition = self._domain.isActive(), self._domain.XMLDesc(0)
-        except libvirt.libvirtError:
+        except hypervisor.libvirt.libvirtError:
             return "the machine is gone meanwhile"
         return next_step(bool(active), definition)
 
 
 def machine(connection: Any, name: str) -> Any:
     """Return the domain of a machine that runs and has a channel for an agent. Raise GuestError."""
-    domain = found(connection.lookupByName, name)
+    domain = hypervisor.found(connection.lookupByName, name)
     if domain is None:
         raise GuestError("there is no such machine; vm_info tells which there are")
     active, definition = bool(domain.isActive()), domain.XMLDesc(0)

@@ -83,7 +83,7 @@ class _Stream:
         except OSError as error:
             self._socket.close()
             raise GuestError(
-                f"nobody answers on the socket {path}: {error}; is the machine on, or the agent?"
+                f"nobody answers on the socket {path}: {error}; is the machine on?"
             ) from error
 
     def send(self, data: bytes, deadline: float) -> None:

@@ -68,7 +68,7 @@ notes:
     old one and put in its place. Modes, owners and V(absent) need an agent that allows C(guest-exec). Where it doesn't,
     a file that is there is written in its place, and Commissaire's agent can set modes and owners nevertheless.
   - By V(xenstore) a file must fit into one message, in base64 and with its path, which is about 2,900 bytes. With
-    O(value_limit=2048) it is about 1,400. What is larger is refused, with the limit.
+    O(value_limit=2048) it is about 1,500. What is larger is refused, with the limit.
 """
 
 EXAMPLES = r"""

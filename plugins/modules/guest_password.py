@@ -38,8 +38,9 @@ attributes:
 notes:
   - The password is in no log of Ansible's.
   - By V(libvirt) and V(socket) it is sent as it is, past libvirt and QEMU only.
-  - In the dialect V(nova) keys are exchanged anew for each password, by Diffie-Hellman with 107 bits. That hides it from
-    who reads xenstore in passing, and not from who means to. It needs the program C(openssl) where the module runs.
+  - In the dialect V(nova) keys are exchanged anew for each password, by Diffie-Hellman with 107 bits. That hides it
+    from who reads xenstore in passing, and from nobody who means to read it. It needs the program C(openssl) where the
+    module runs.
 """
 
 EXAMPLES = r"""

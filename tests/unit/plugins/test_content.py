@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
-FOLDERS = {"module": "modules", "filter": "filter", "inventory": "inventory"}
+FOLDERS = {"module": "modules", "filter": "filter", "inventory": "inventory", "lookup": "lookup"}
 
 
 def run(*command):
