@@ -56,7 +56,7 @@ if [ -n "$4" ]; then chgrp -- "$4" "$1" || exit 1; fi
 if [ -n "$2" ]; then chmod -- "$2" "$1" || exit 1; fi
 """
 REMOVE = """
-if [ -d "$1" ] && ! [ -L "$1" ]; then echo "it is a folder" >&2; exit 1; fi
+if [ -d "$1" ] && ! [ -L "$1" ]; then echo "it is no regular file, but a folder" >&2; exit 1; fi
 rm -f -- "$1"
 """
 DROP = 'rm -f -- "$1"'

@@ -183,7 +183,7 @@ def test_a_link_is_followed_to_be_written_and_not_to_be_removed(guest: Guest) ->
         ({"path": "relative", "content": ""}, "path relative is not absolute; begin it with /"),
         ({"path": "{files}"}, "file {files}: it is no regular file"),
         ({"path": "{files}/none"}, "file {files}/none: it is not there; give its content"),
-        ({"path": "{files}", "state": "absent"}, "file {files}: it is a folder"),
+        ({"path": "{files}", "state": "absent"}, "file {files}: it is no regular file, but a folder"),
         ({"path": "{files}/none", "state": "fetched", "dest": "{files}/dest"}, "No such file or directory"),
         ({"path": "{files}/file", "content_b64": "%"}, "content_b64 is no base64"),
         ({"path": "{files}/file", "src": "/nowhere"}, "src /nowhere can't be read where the module runs"),

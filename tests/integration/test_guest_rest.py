@@ -38,10 +38,12 @@ def controller(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> 
             wire = {"bridge": hypervisor.SWITCH, "vlan": VLAN}
             assert controller.ask("POST", f"/networks/{NETWORK}", wire, timeout=120).status_code == 201
             wanted = ["--image", str(guest() / "disk.qcow2"), "--disk", "2", "--memory", "512", "--network", NETWORK]
-            key = lab.private_key.with_suffix(".pub")
-            wanted += ["--user", "ann", "--ssh-key", str(key)]
-            made = controller.commctl("vm", "create", "local/web", *wanted, "--watch", timeout=400)
+            wanted += ["--user", "ann"]
+            made = controller.commctl(
+                "vm", "create", "local/web", *wanted, "--until", "started", "--watch", timeout=200
+            )
             assert made.returncode == 0, made.stdout + made.stderr
+            within(180, lambda: asked(controller, "GET", "info").status_code == 200, "its agent to answer")
             yield controller
 
 
@@ -67,7 +69,7 @@ def within(seconds: float, condition: Callable[[], Any], what: str) -> Any:
 
 def traces(controller: Controller, text: str) -> list[str]:
     """Return the files of the server's, and of its memory, that hold *text*."""
-    folders = [controller.folder, *Path("/dev/shm").glob("commissaire-*"), *Path("/run").glob("commissaire-*")]  # noqa: S108
+    folders = [controller.folder, *Path("/dev/shm").glob("commissaire-*"), *Path("/run").glob("commissaire-*")]
     paths = [path for folder in folders for path in folder.rglob("*") if stat.S_ISREG(path.lstat().st_mode)]
     return [str(path) for path in paths if text.encode() in path.read_bytes()]
 

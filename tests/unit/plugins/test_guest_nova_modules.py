@@ -47,7 +47,7 @@ def test_it_tells_of_the_agent(domain):
     told = domain.run("guest_info")
     assert (told["agent"]["version"], told["agent"]["dialect"], told["hostname"]) == ("1.0", "nova", None)
     assert domain.run("guest_info", name=None, domid=7)["agent"] == told["agent"]
-    assert domain.run("guest_info", name="none")["msg"].startswith("machine none: there is no domain of this name")
+    assert domain.run("guest_info", name="none")["msg"].startswith("machine none: there is no such domain")
 
 
 def test_a_password_is_set_for_root_only_and_in_nothing_that_is_said(domain):
