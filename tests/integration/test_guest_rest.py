@@ -44,6 +44,9 @@ def controller(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> 
             )
             assert made.returncode == 0, made.stdout + made.stderr
             within(180, lambda: asked(controller, "GET", "info").status_code == 200, "its agent to answer")
+            settled = {"argv": ["cloud-init", "status", "--wait"], "timeout_seconds": 240}
+            answer = controller.ask("POST", f"{WEB}/command?wait_seconds=280", settled, timeout=300)
+            assert answer.json().get("rc") == 0, answer.text
             yield controller
 
 
@@ -182,7 +185,8 @@ def test_a_password_that_was_set_lets_its_user_in(controller: Controller, tmp_pa
         return bool(done.stdout == "ann\n")
 
     assert not logs_in(SECRET)
-    assert asked(controller, "PUT", "password", {"user": "ann", "password": SECRET}).status_code == 204
+    answer = asked(controller, "PUT", "password", {"user": "ann", "password": SECRET})
+    assert answer.status_code == 204, answer.text
     assert logs_in(SECRET)
     other = f"other-{SECRET}"
     done = controller.commctl("guest", "password", "web", "--user", "ann", timeout=60, input=f"{other}\n")
