@@ -38,6 +38,11 @@ _LEFT = {
     "rolled_back": "it runs what it ran before",
     "creating": "parts of it may be there; remove it before you create it again",
     "removing": "parts of it may still be there; remove it again",
+    "asking": _UNTOUCHED,
+    "transferring": "the file is there as a whole or not at all; ask for it again",
+    "setting": "the password may be set or not; set it again",
+    "running": "the command may go on in it; look at it",
+    "updating": "its agent may be replaced or not; ask it for its version (commctl guest info)",
     "wiring": "the network may be there or not; ask for it again",
 }
 
