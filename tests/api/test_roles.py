@@ -58,6 +58,7 @@ NOT_BY_DEFAULT = {
     "DELETE /api/v1/machines/{hypervisor}/{name}/snapshots/{snapshot}": RUNNERS,
     "POST /api/v1/vm-networks/{hypervisor}/{name}": RUNNERS,
     "DELETE /api/v1/vm-networks/{hypervisor}/{name}": RUNNERS,
+    "POST /api/v1/hypervisors/{name}/probe": RUNNERS,
     "POST /virt/{client}/{vm}/{command}": RUNNERS,
 }
 """What is decided here and nowhere else: a route that gets another mark fails below."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from api.node import node
 from commissaire.database import Database
 from commissaire.fleet.hypervisors import put_hypervisor
+from commissaire.secrets.store import SecretStore
 
 from .report import Part, ratio
 from .server import BenchError, Server, running
@@ -46,8 +47,9 @@ def _measure(home: Path, uris: dict[str, str], number: int) -> tuple[float, list
 
     def prepare(database: Database) -> None:
         with database.write() as session:
+            store = SecretStore({}, "")
             for name, uri in uris.items():
-                put_hypervisor(session, name, uri=uri, allowed=True, virt_type="auto", pool="default")
+                put_hypervisor(session, store, name, uri=uri, allowed=True, virt_type="auto", pool="default")
 
     with running(home, prepare=prepare) as server:
         first, _ = _ask(server, number, uris)

@@ -26,6 +26,7 @@ DONE = {
     "vm_remove": "removed",
     "vm_network_create": "created",
     "vm_network_remove": "removed",
+    "vm_probe": "probed",
 }
 """What a finished host of an operation of each kind is called."""
 

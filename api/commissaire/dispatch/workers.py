@@ -23,7 +23,12 @@ LANES: tuple[tuple[str, ...], ...] = (
     ROLLING,
     (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK),
     (OperationKind.VM_CREATE,),
-    (OperationKind.VM_REMOVE, OperationKind.VM_NETWORK_CREATE, OperationKind.VM_NETWORK_REMOVE),
+    (
+        OperationKind.VM_REMOVE,
+        OperationKind.VM_NETWORK_CREATE,
+        OperationKind.VM_NETWORK_REMOVE,
+        OperationKind.VM_PROBE,
+    ),
 )
 """Kinds that wait for each other's workers. Rolling operations take hours; new hosts must not wait for them."""
 _MOSTLY_WAIT = {OperationKind.VM_CREATE: 4}

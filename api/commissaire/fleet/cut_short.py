@@ -34,6 +34,7 @@ _LEFT = {
     "rolled_back": "it runs what it ran before",
     "creating": "parts of it may be there; remove it before you create it again",
     "removing": "parts of it may still be there; remove it again",
+    "probing": "its virt_type is as it was; a volume commissaire-probe-… may be left in its storage pool",
     "wiring": "the network may be there or not; ask for it again",
 }
 

@@ -31,9 +31,10 @@ class PrivateKey:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a supervisor needs. Secrets are in `keys` and `kubeconfigs` only, and never touch a disk.
+    """Everything a supervisor needs. Secrets are in `keys`, `kubeconfigs` and `secret_files`; they touch no disk.
 
     A host whose variable KUBECONFIG names one of `kubeconfigs` (JSON) finds the path of a file there instead.
+    `files` are texts by the names of files in `directory`, `secret_files` by those below `runtime_directory`.
     """
 
     operation_id: int
@@ -47,6 +48,8 @@ class Job:
     forks: int
     dry_run: bool = False
     kubeconfigs: dict[str, str] = field(default_factory=dict, repr=False)
+    files: dict[str, str] = field(default_factory=dict)
+    secret_files: dict[str, str] = field(default_factory=dict, repr=False)
 
     def to_line(self) -> bytes:
         """Write the job as one line."""

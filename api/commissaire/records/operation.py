@@ -28,6 +28,7 @@ class OperationKind(StrEnum):
     VM_REMOVE = "vm_remove"  # remove virtual machines with their disks
     VM_NETWORK_CREATE = "vm_network_create"  # make a network of virtual machines on a hypervisor
     VM_NETWORK_REMOVE = "vm_network_remove"  # remove one
+    VM_PROBE = "vm_probe"  # see by what a hypervisor runs virtual machines
 
 
 class OperationState(StrEnum):
@@ -68,6 +69,7 @@ OF_MACHINES = (
     OperationKind.VM_REMOVE,
     OperationKind.VM_NETWORK_CREATE,
     OperationKind.VM_NETWORK_REMOVE,
+    OperationKind.VM_PROBE,
 )
 """The kinds that work on hypervisors: their rows are named after machines or hypervisors, not after hosts."""
 
