@@ -20,7 +20,7 @@ WANTED = {"disks_gb": [1], "location": "http://127.0.0.1/tree"}
 def hypervisor(fleet: Fleet) -> Fleet:
     pytest.importorskip("libvirt", reason="libvirt-python is not installed; install libvirt-dev, then make setup")
     with fleet.services.database.write() as session:
-        record_local(session, URI)
+        record_local(session, fleet.services.secrets, URI)
     return fleet
 
 

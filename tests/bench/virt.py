@@ -14,6 +14,7 @@ import httpx
 from api.node import node
 from commissaire.database import Database
 from commissaire.fleet.hypervisors import put_hypervisor
+from commissaire.secrets.store import SecretStore
 
 from .report import Part, ratio
 from .server import BenchError, Server, running
@@ -58,8 +59,9 @@ class Measured:
 def _measure(home: Path, uris: dict[str, str], number: int) -> dict[str, Measured]:
     def prepare(database: Database) -> None:
         with database.write() as session:
+            store = SecretStore({}, "")
             for name, uri in uris.items():
-                put_hypervisor(session, name, uri=uri, allowed=True, virt_type="auto", pool="default")
+                put_hypervisor(session, store, name, uri=uri, allowed=True, virt_type="auto", pool="default")
 
     found = {}
     for index, path in enumerate(PATHS):
