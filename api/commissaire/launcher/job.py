@@ -48,7 +48,7 @@ class Private:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a supervisor needs. Secrets are in `keys`, `kubeconfigs`, `private` and `secret_files` only, on no disk.
+    """Everything a supervisor needs. Secrets are in `keys`, `kubeconfigs`, `private`, `secret_files`, on no disk.
 
     A host whose variable KUBECONFIG names one of `kubeconfigs` (JSON) finds the path of a file there instead.
     `files` are texts by the names of files in `directory`, `secret_files` by those below `runtime_directory`.
