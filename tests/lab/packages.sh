@@ -10,7 +10,7 @@ trees=ostree
 rulebooks=openjdk-17-jre-headless
 secrets=custodia
 rpm=zypper
-machines='virtinst xorriso qemu-utils grub-pc-bin grub-common e2fsprogs'
+machines='virtinst xorriso qemu-utils grub-pc-bin grub-common e2fsprogs libsasl2-modules'
 
 skip() {
   echo "packages: $1" >&2
