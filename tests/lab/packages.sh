@@ -10,7 +10,7 @@ trees=ostree
 rulebooks=openjdk-17-jre-headless
 secrets=custodia
 rpm=zypper
-machines='virtinst xorriso qemu-utils grub-pc-bin grub-common e2fsprogs'
+machines='virtinst xorriso qemu-utils grub-pc-bin grub-common e2fsprogs libsasl2-modules'
 xenstore='xen-utils-4.17 xenstore-utils gcc libc6-dev'
 guest=qemu-guest-agent # udev starts it only where there is a virtio port for it
 
