@@ -16,7 +16,8 @@ def test_what_a_child_returns_comes_back_whole() -> None:
     assert aside.call(lambda size: b"\0\xff" * size, 500_000) == b"\0\xff" * 500_000
 
 
-def test_what_a_child_loads_is_not_here() -> None:
+def test_what_a_child_loads_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     assert aside.call(lambda: str(__import__("colorsys")).encode())
     assert "colorsys" not in sys.modules
 
