@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
+from direct_module import run_directly
+
 pytestmark = pytest.mark.integration
 
 BIN = Path(sys.executable).parent
-MODULES = "ansible_collections.commissaire.fleet.plugins.modules"
 LARGE = 3 * 1024 * 1024 + 17
 NOTES = """\
 import json, pathlib, sys
@@ -59,17 +60,7 @@ class Guest:
 
     def run(self, module: str, /, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """Return what a module says, as Ansible runs it."""
-        given = {"transport": "socket", "socket": str(self.socket), "_ansible_check_mode": check, **arguments}
-        done = subprocess.run(
-            [sys.executable, "-m", f"{MODULES}.{module}"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout.lstrip().startswith("{"), done.stdout + done.stderr
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
+        return run_directly(module, check, {"transport": "socket", "socket": str(self.socket), **arguments})
 
     def does(self, module: str, /, **arguments: Any) -> dict[str, Any]:
         result = self.run(module, **arguments)
