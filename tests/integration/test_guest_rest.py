@@ -43,7 +43,7 @@ def controller(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> 
                 "vm", "create", "local/web", *wanted, "--until", "started", "--watch", timeout=200
             )
             assert made.returncode == 0, made.stdout + made.stderr
-            within(180, lambda: asked(controller, "GET", "info").status_code == 200, "its agent to answer")
+            within(420, lambda: asked(controller, "GET", "info").status_code == 200, "its agent to answer")
             settled = {"argv": ["cloud-init", "status", "--wait"], "timeout_seconds": 240}
             answer = controller.ask("POST", f"{WEB}/command?wait_seconds=280", settled, timeout=300)
             assert answer.json().get("rc") == 0, answer.text
