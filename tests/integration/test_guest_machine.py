@@ -130,7 +130,7 @@ def mac_of(machine: Machine) -> str:
 
 
 def reaches_into(machine: Machine, before: str, after: str) -> None:
-    """See that each module does what it says, through whichever agent is in the machine; it moves to another address."""
+    """See that each module does what it says, by whichever agent is in the machine; it moves to another address."""
     told = machine.done("info")
     assert (told["agent"]["dialect"], told["addresses"]) == ("qemu", [before]), told
     assert told["os"]["id"] == "debian"
@@ -210,8 +210,8 @@ def test_it_takes_a_newer_program_and_goes_back_from_one_that_does_not_answer(ma
         updated = machine.done(
             "agent_update",
             url=f"{url}/newer",
-            md5=hashlib.md5(newer).hexdigest(),
-            version="9.9.9",  # noqa: S324
+            md5=hashlib.md5(newer, usedforsecurity=False).hexdigest(),
+            version="9.9.9",
         )
         assert (updated["changed"], updated["version_before"], updated["version"]) == (True, before, "9.9.9")
         failed = machine.module("agent_update", url=f"{url}/broken", sha256=hashlib.sha256(broken).hexdigest())
