@@ -80,9 +80,7 @@ def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["daemon"], "the daemon needs an action: start, stop"),
         (["daemon", "jump"], "'jump' is no action of the daemon: start, stop"),
-        (["daemon", "-F", "everything", "status"], "functions has 'everything'"),
         (["apply", "hosts", "--vm-data", "-"], "--vm-data goes with the action network"),
-        (["daemon", "--channel", "tcp:1", "status"], "'tcp:1' is no channel"),
     ],
 )
 def test_a_mistake_is_said_with_exit_code_2(
@@ -92,11 +90,25 @@ def test_a_mistake_is_said_with_exit_code_2(
     assert capsys.readouterr().err.startswith(f"singularity: {said}")
 
 
-@pytest.mark.parametrize("arguments", [["apply"], ["apply", "moon"], ["daemon", "-l", "loud"], ["fly"], ["--nonsense"]])
-def test_what_is_no_option_or_action_ends_with_exit_code_2(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["apply"], "the following arguments are required: ACTION"),
+        (["apply", "moon"], "invalid choice: 'moon'"),
+        (["daemon", "-l", "loud", "start"], "loglevel is 'loud'; it can be debug"),
+        (["daemon", "-F", "everything", "start"], "functions has 'everything'; it can be all"),
+        (["daemon", "--channel", "tcp:1", "start"], "'tcp:1' is no channel"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_what_is_no_option_or_value_ends_with_exit_code_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_the_daemons_state_is_told_by_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
