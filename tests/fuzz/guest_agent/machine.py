@@ -59,6 +59,7 @@ class Machine:
         self.root = folder / "root"
         self._secret = folder / "secret"
         self._secret.write_text(SECRET)
+        self._made: set[tuple[object, ...]] | None = None
 
     @contextmanager
     def guest(self, **settings: Any) -> Iterator[Guest]:
@@ -67,7 +68,9 @@ class Machine:
         Raise Finding at the end for what happened to anything but the guest, for errors that the agent logged (it
         catches what its functions raise, at its borders), and when it took long.
         """
-        self._make()
+        if self._made != _state(self.root):
+            self._make()
+            self._made = _state(self.root)
         values = {"functions": FUNCTIONS, "deny_paths": ("/denied",), "backup": False, **settings}
         began = time.process_time()
         with _errors() as errors:
@@ -110,3 +113,13 @@ def _errors() -> Iterator[Errors]:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def _state(folder: Path) -> set[tuple[object, ...]]:
+    """Return what changes whenever anything below a folder does."""
+    found: set[tuple[object, ...]] = set()
+    for path, folders, files in os.walk(folder):
+        for name in (".", *folders, *files):
+            status = os.lstat(f"{path}/{name}")
+            found.add((path, name, status.st_ino, status.st_mode, status.st_uid, status.st_size, status.st_ctime_ns))
+    return found
