@@ -253,6 +253,14 @@ def test_a_machine_moves_to_its_new_address_and_stays_there_over_a_restart(
     assert not [line for line in complaints if "singularity" in line]
 
 
+def test_a_machine_whose_owner_switched_ipv6_off_gets_the_rest(ifupdown: Lab) -> None:
+    host = ifupdown.hosts[0]
+    host.run(["sysctl", "--quiet", "--write", "net.ipv6.conf.all.disable_ipv6=1"])
+    agent(host, "apply", "network", "--vm-data", "-", given=vm_data(host))
+    assert ping(ifupdown, NEW)
+    assert "inet6" not in show(host, "ip", "address", "show", "dev", "host0")
+
+
 def test_a_full_disk_leaves_the_network_and_every_file_as_they_were(ifupdown: Lab) -> None:
     host = ifupdown.hosts[0]
     before = {path: path.read_bytes() for path in (host.root / "etc").rglob("*") if path.is_file()}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from singularity import backups, handle
+from singularity import backups, handle, programs, selinux
 from singularity.errors import Refused
 from singularity.files import Change, Files
 
@@ -90,6 +90,18 @@ def test_the_label_of_selinux_goes_over_to_the_new_file(root, files):
         pytest.skip(f"this file system has no labels: {error.strerror}")
     files.replace([Change("/etc/hosts", b"new\n")])
     assert os.getxattr(root / "etc/hosts", "security.selinux") == label
+
+
+def test_what_is_new_on_a_running_system_is_labelled_by_its_own_tool(root, files, monkeypatch, tmp_path_factory):
+    programs_folder = tmp_path_factory.mktemp("bin")
+    told = programs_folder / "told"
+    (programs_folder / "restorecon").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{told}\n')
+    (programs_folder / "restorecon").chmod(0o755)
+    monkeypatch.setattr(programs, "FOLDERS", (str(programs_folder),))
+    monkeypatch.setattr(selinux, "_ENFORCE", str(programs_folder))
+    monkeypatch.setattr(Files, "live", True)
+    files.replace([Change("/root/.ssh/key", b"1"), Change("/etc/hosts", b"2"), Change("/etc/absent", None)])
+    assert told.read_text().split() == ["--", "/root/.ssh/key", "/root/.ssh", "/root"]
 
 
 def test_missing_folders_are_made_and_one_for_ssh_is_closed_to_others(root, files):

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singularity.errors import Refused
@@ -194,6 +194,7 @@ def test_the_kernel_s_files_are_never_written(world, path):
         Files(str(world / "root")).own().replace([Change(path, b"1")])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300) | st.binary(max_size=300))
 def test_any_path_is_made_normal_or_refused(path):
     try:
@@ -208,6 +209,7 @@ def test_any_path_is_made_normal_or_refused(path):
 PARTS = st.sampled_from(["..", ".", "a", "b", "", "link", "up", "loop", "abs"])
 
 
+@settings(deadline=None)
 @given(st.lists(PARTS, max_size=8), st.lists(PARTS, max_size=6), st.lists(PARTS, max_size=6))
 def test_whatever_links_say_nothing_is_found_outside(tmp_path_factory, path, first, second):
     base = tmp_path_factory.mktemp("links")

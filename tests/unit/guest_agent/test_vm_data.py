@@ -6,7 +6,7 @@ import ipaddress
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from singularity.errors import Refused
@@ -158,6 +158,12 @@ def test_two_interfaces_come_in_the_order_of_their_names():
     assert list(network.main_addresses) == ["192.0.2.42", "2001:db8::42"]
 
 
+def test_where_there_is_no_ipv6_the_rest_is_set_up():
+    interface = one().without_ipv6()
+    assert list(map(str, interface.addresses)) == ["192.0.2.42/24"]
+    assert (interface.gateway6, interface.dns, interface.gateway) == (None, ("192.0.2.53",), Route(ANY, "192.0.2.1"))
+
+
 def test_no_vm_data_is_no_network():
     network = parse({}, NAMES)
     assert (network.interfaces, network.hostname) == ((), None)
@@ -283,6 +289,7 @@ VALUES = st.recursive(
 ENTRIES = st.dictionaries(KEYS, VALUES, max_size=10)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["hostname", "networking/BC764E000001", "networking/x", "networking/BC764E000002", ""])

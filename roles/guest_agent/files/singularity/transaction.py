@@ -88,7 +88,7 @@ class Transaction:
             with suppress(OSError):  # it has no effect on some file systems
                 _sync(step.place.parent)
         if self._restore_labels:
-            selinux.restore([step.place.path for step in self._steps if step.old is None and step.done])
+            selinux.restore([path for step in self._steps if step.old is None and step.done for path in _new(step)])
 
     def undo(self) -> None:
         """Put everything back as it was, as far as the system lets us."""
@@ -226,6 +226,15 @@ def _make_folders(step: _Step) -> None:
                 os.fchown(folder, above.st_uid, above.st_gid)
             os.fchmod(folder, 0o700 if name == ".ssh" else 0o755)
     place.missing = ()
+
+
+def _new(step: _Step) -> Iterator[str]:
+    """Yield the path of a new file, and those of the folders that were made for it."""
+    path = step.place.path
+    yield path
+    for _ in step.made:
+        path = os.path.dirname(path)
+        yield path
 
 
 def _temporary_name() -> str:

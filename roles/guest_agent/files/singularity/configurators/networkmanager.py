@@ -47,7 +47,7 @@ def up(network: Network, system: System) -> List[List[str]]:
     commands = [["nmcli", "connection", "reload"]]
     for interface in network.interfaces:
         profile = ["uuid", uuid(interface)] if system.exists(_path(interface)) else []
-        commands.append(["nmcli", "--wait", "30", "connection", "up", *profile, "ifname", interface.name])
+        commands.append(["nmcli", "--wait", "20", "connection", "up", *profile, "ifname", interface.name])
     return commands
 
 

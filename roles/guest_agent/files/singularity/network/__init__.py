@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, List, Mapping, Sequence, Tuple
 
 from singularity import configurators, programs
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from singularity.network.model import Network
     from singularity.network.system import System
 
-SECONDS = 45.0
-"""For all of it: hosts wait 60 s for their answer."""
-_BACK_SECONDS = 30.0
+SECONDS = 35.0
+"""For the network to come up; then it may take _BACK_SECONDS to put it back: hosts wait 60 s for their answer."""
+_BACK_SECONDS = 20.0
 _log = logging.getLogger("singularity")
 
 
@@ -32,6 +33,8 @@ def reset(guest: Guest, vm_data: Mapping[str, str]) -> None:
 
     system = System(guest.files)
     network = parse(vm_data, system.interfaces() if any("networking/" in str(key) for key in vm_data) else {})
+    if not system.has_ipv6():
+        network = replace(network, interfaces=tuple(one.without_ipv6() for one in network.interfaces))
     configurator = None
     changes: List[Change] = []
     commands: List[List[str]] = []
