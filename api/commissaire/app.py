@@ -42,12 +42,14 @@ from commissaire.machines.link import Link
 from commissaire.metrics import Metrics
 from commissaire.node_watcher import NodeWatcher
 from commissaire.notices import Notices
+from commissaire.old_answers import OldAnswers
 from commissaire.requests import RequestRecorder
 from commissaire.routes import compute_agent, health, virt
 from commissaire.routes.v0 import clusters, container_managers, hosts, networks, secrets
 from commissaire.routes.v0 import operations as operations_v0
 from commissaire.routes.v1 import (
     audit,
+    guests,
     inventory,
     machine_attach,
     machine_console,
@@ -100,6 +102,7 @@ _ROUTES = (
     machine_snapshots,
     machines,
     vm_networks,
+    guests,
     compute_agent,
     virt,
     health,
@@ -154,7 +157,7 @@ def create_app(settings: Settings) -> FastAPI:
         refusal_delay_seconds=settings.refusal_delay_seconds,
         self_auths=[*settings.self_auths, *settings.virt_mode.open_paths],
     )
-    app.add_middleware(RequestRecorder, database=database, metrics=metrics)
+    app.add_middleware(RequestRecorder, database=database, metrics=metrics, file_bytes=settings.guest_file_limit_bytes)
     problems.install(app)
     openapi.install(app)
     for module in _ROUTES:
@@ -215,6 +218,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         watcher = Watcher(database, dispatcher, checks, app.state.metrics, settings.watch_interval_seconds)
         node_watcher = NodeWatcher(database, store, app.state.metrics, settings.watch_interval_seconds)
         scheduler = Scheduler(database, dispatcher)
+        old_answers = OldAnswers(database, store)
         throttle = Throttle(settings.refusal_delay_seconds)
         hypervisors = Hypervisors(ways_of(database, store, (runtime, Path("/dev/shm"), settings.data_dir)))  # noqa: S108  a folder of our own
         stack.callback(hypervisors.close)
@@ -247,6 +251,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             if settings.watch_interval_seconds:
                 watcher.start()
                 node_watcher.start()
+        old_answers.start()
         workers.start()
         log.info("started", database=_shown(database), data_dir=str(settings.data_dir))
         try:
@@ -258,11 +263,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             node_watcher.stop()
             refresher.stop()
             scheduler.stop()
+            old_answers.stop()
             supervisors.stop_all()
             workers.join(_STOP_SECONDS)
             watcher.join(_STOP_SECONDS)
             node_watcher.join(_STOP_SECONDS)
             scheduler.join(_STOP_SECONDS)
+            old_answers.join(_STOP_SECONDS)
     log.info("stopped")
 
 

@@ -23,6 +23,8 @@ from commissaire.records import AuditEntry
 
 log = structlog.get_logger(__name__)
 MAX_BODY_BYTES = 4 * 1024 * 1024
+_FILES = re.compile(r"/api/v1/guests/[^/]+/files")
+"""Where bodies are files, which may be larger."""
 AUDIT_DETAIL = "audit_detail"
 """In a request's state: what its audit entry tells besides method and path."""
 _METHODS = (*READING, "PUT", "POST", "DELETE", "PATCH")
@@ -32,8 +34,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 class RequestRecorder:
     """ASGI middleware, the outermost. One trailing slash of a path is dropped: every route answers with and without."""
 
-    def __init__(self, app: ASGIApp, database: Database, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, database: Database, metrics: Metrics, file_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = app
+        self._file_bytes = file_bytes
         self._database = database
         self._metrics = metrics
 
@@ -60,7 +63,7 @@ class RequestRecorder:
         begin = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, _limited(scope, receive), send_with_id)
+                await self._app(scope, _limited(scope, receive, self._most(scope)), send_with_id)
             except Exception:
                 log.exception("unexpected_error", path=scope["path"])
                 if status:
@@ -68,6 +71,11 @@ class RequestRecorder:
                 await unexpected()(scope, receive, send_with_id)
             finally:
                 await self._record(scope, status or 500, time.perf_counter() - begin)
+
+    def _most(self, scope: Scope) -> int:
+        """Return how many bytes a body may have."""
+        is_file = scope["method"] == "PUT" and _FILES.fullmatch(scope["path"])
+        return self._file_bytes if is_file else MAX_BODY_BYTES
 
     async def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
@@ -97,18 +105,18 @@ class RequestRecorder:
             session.add(entry)
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
+def _limited(scope: Scope, receive: Receive, most: int) -> Receive:
     """Refuse a body that is too large, when somebody reads it."""
     announced = Headers(scope=scope).get("content-length", "0")
     received = 0
 
     async def receive_limited() -> Message:
         nonlocal received
-        too_large = len(announced) > len(str(MAX_BODY_BYTES)) or int(announced) > MAX_BODY_BYTES
+        too_large = len(announced) > len(str(most)) or int(announced) > most
         message: Message = {} if too_large else await receive()
         received += len(message.get("body", b""))
-        if too_large or received > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        if too_large or received > most:
+            raise HTTPException(413, f"the body is larger than {most} bytes")
         return message
 
     return receive_limited

@@ -147,6 +147,14 @@ class Settings(SecretSettings):
         pattern=r"""^((https?://|/)[^\s<>"']+)?$""",
         description="URL or path of the XSL stylesheet that /virt's XML names, such as /virt.xsl; empty for none.",
     )
+    guest_file_limit_mb: int = Field(
+        16, ge=1, le=256, description="How large files are at most that go to machines and come from them, in MiB."
+    )
+    xenstore_socket: str = Field(
+        "",
+        pattern=r"^(/[^\x00-\x1f\x7f]*)?$",
+        description="Socket of this machine's xenstored, for guests by xenstore; empty for the usual one.",
+    )
     debug: bool = Field(False, description="Log at debug level.")
 
     @model_validator(mode="before")
@@ -206,6 +214,11 @@ class Settings(SecretSettings):
         if self.tls_clientverifyfile and not self.tls_pemfile:
             raise ValueError("tls_clientverifyfile is of no use without tls_pemfile")
         return self
+
+    @property
+    def guest_file_limit_bytes(self) -> int:
+        """How large files of machines may be."""
+        return self.guest_file_limit_mb * 1024 * 1024
 
     @property
     def sqlalchemy_url(self) -> str:

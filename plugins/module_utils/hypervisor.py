@@ -33,12 +33,15 @@ class HypervisorError(Exception):
 
 
 @contextlib.contextmanager
-def connected(module: AnsibleModule, *, read_only: bool = False) -> Iterator[Any]:
-    """Give a libvirt connection to the parameter `uri`; whatever goes wrong with it ends the module, and says what."""
+def connected(module: AnsibleModule, *, read_only: bool = False, prefix: str = "") -> Iterator[Any]:
+    """Give a libvirt connection to the parameter `uri`; whatever goes wrong with it ends the module, and says what.
+
+    `prefix` is what the parameters begin with that are of `Access`.
+    """
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("libvirt-python"), exception=IMPORT_ERROR)
     try:
-        access = Access.of(module.params)
+        access = Access.of(module.params, prefix)
     except ValueError as error:
         module.fail_json(msg=str(error))
     try:

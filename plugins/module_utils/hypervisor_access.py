@@ -58,11 +58,11 @@ class Access:
     pki_path: str = ""
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Any]) -> Access:
-        """Take it out of a module's parameters. Raise ValueError when a part of it is missing."""
-        access = cls(**{name: parameters.get(name) or "" for name in ARGUMENTS})
+    def of(cls, parameters: Mapping[str, Any], prefix: str = "") -> Access:
+        """Take it out of a module's parameters, which begin with `prefix`. Raise ValueError when a part is missing."""
+        access = cls(**{name: parameters.get(f"{prefix}{name}") or "" for name in ARGUMENTS})
         if bool(access.username) != bool(access.password):
-            raise ValueError("username and password belong together; give both or none")
+            raise ValueError(f"{prefix}username and {prefix}password belong together; give both or none")
         return access
 
 

@@ -66,6 +66,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import GuestAgent, GuestError
+from ansible_collections.commissaire.fleet.plugins.module_utils.guest_libvirt import LibvirtLines
 from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import (
     ARGUMENTS,
     HypervisorError,
@@ -92,7 +93,7 @@ def main() -> None:
         domain = found(connection.lookupByName, name)
         if domain is None:
             raise HypervisorError(f"there is no machine {name}")
-        agent = GuestAgent(domain)
+        agent = GuestAgent(LibvirtLines(domain))
         while True:
             try:
                 told = agent.describe()

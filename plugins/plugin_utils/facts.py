@@ -19,6 +19,7 @@ FAMILIES = {
     "sles": "suse",
     "alpine": "alpine",
     "arch": "arch",
+    "gentoo": "gentoo",
 }
 
 

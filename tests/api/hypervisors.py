@@ -17,6 +17,7 @@ _DOMAIN = """
     <metadata><c:owner xmlns:c='https://commissaire.example.org/xmlns/domain/1'>{owner}</c:owner></metadata>
     <devices>
       <disk type='file' device='disk'><source file='/disks/{name}.img'/><target dev='sda' bus='scsi'/></disk>
+      <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
       <interface type='network'><mac address='52:54:00:00:00:01'/><source network='{network}'/></interface>
     </devices>
     <testdriver xmlns='http://libvirt.org/schemas/domain/test/1.0'><runstate>{runstate}</runstate></testdriver>

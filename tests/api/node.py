@@ -15,6 +15,7 @@ _DOMAIN = """<domain type='test'>
   <vcpu>2</vcpu>
   <os><type>hvm</type></os>
   <devices>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <interface type='network'><source network='default'/><target dev='tap0'/></interface>
     <graphics type='vnc' passwd='s3cret'/>
   </devices>

@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import KEY, Fleet
+from api.guest_worker import answering
 from api.machine_worker import working
 from api.node import node
 from commissaire.fleet.parameters import (
@@ -22,7 +23,14 @@ from commissaire.fleet.parameters import (
     RollingParameters,
     UpgradeParameters,
 )
-from commissaire.records import OF_MACHINES, OperationKind
+from commissaire.records import OF_GUESTS, OF_MACHINES, OperationKind
+from commissaire.routes.v1.guest_bodies import (
+    AgentWanted,
+    CommandWanted,
+    InterfaceWanted,
+    NetworkWanted,
+    PasswordWanted,
+)
 from commissaire.routes.v1.machine_bodies import MachineWanted
 from commissaire.routes.v1.vm_network_bodies import VmNetworkWanted
 from commissaire.secrets.api_keys import create_api_key
@@ -78,7 +86,7 @@ def parse(example: str) -> tuple[str, str, dict[str, str], str | None]:
 def test_every_route_has_an_example_and_every_example_works(fleet: Fleet, tmp_path: Path) -> None:
     with fleet.services.database.write() as session:
         key = create_api_key(session, "robot")
-    with working(fleet):
+    with working(fleet), answering(fleet, tmp_path):
         fleet.hypervisor("lab", node(tmp_path / "lab.xml", {"db": "ann"}))
         assert _unseen(fleet, key) == set()
 
@@ -112,7 +120,7 @@ def _fits(route: str, path: str) -> bool:
 def test_every_kind_and_its_parameters_are_documented_with_their_defaults() -> None:
     section = REST[REST.index("### Asking for an operation") : REST.index("A **dry run**")]
     kinds = re.findall(r"^\| `([a-z_]+)` \| [^|]*`cluster`", section, re.MULTILINE)
-    assert set(kinds) == set(OperationKind) - {OperationKind.BOOTSTRAP, *OF_MACHINES}
+    assert set(kinds) == set(OperationKind) - {OperationKind.BOOTSTRAP, *OF_MACHINES, *OF_GUESTS}
     assert set(re.findall(r"^\| `(vm_[a-z_]+)` \|", REST, re.MULTILINE)) == set(OF_MACHINES)
     rows = re.findall(
         r"^\| `([a-z_]+)` \| (rolling|upgrade|deploy|kubelet_upgrade|node_leave) \| (.*?) ?\|", section, re.MULTILINE
@@ -138,10 +146,24 @@ def test_every_kind_and_its_parameters_are_documented_with_their_defaults() -> N
 
 
 def test_the_kinds_for_machines_are_documented_with_the_routes_that_ask_for_them() -> None:
-    section = REST[REST.index("### Machines") : REST.index("## Examples")]
+    section = REST[REST.index("### Machines") : REST.index("### Guests")]
     rows = re.findall(r"^\| `([a-z_]+)` \| `([A-Z]+) (/[^`]*)` \|", section, re.MULTILINE)
     assert [kind for kind, _, _ in rows] == list(OF_MACHINES)
     assert all((method, path) in ROUTES for _, method, path in rows)
+
+
+def test_the_kinds_for_guests_are_documented_with_the_routes_that_ask_for_them() -> None:
+    section = REST[REST.index("### Guests") : REST.index("## Virtual machines of owners")]
+    rows = re.findall(r"^\| `([a-z_]+)` \| `([A-Z]+) (/[^`]*)`", section, re.MULTILINE)
+    assert [kind for kind, _, _ in rows] == list(OF_GUESTS)
+    assert all((method, path) in ROUTES for _, method, path in rows)
+
+
+def test_every_key_of_what_is_sent_to_a_guest_is_documented() -> None:
+    section = REST[REST.index("### Guests") : REST.index("## Virtual machines of owners")]
+    told = set(re.findall(r"`([a-z_0-9]+)`", section))
+    for model in (AgentWanted, CommandWanted, InterfaceWanted, NetworkWanted, PasswordWanted):
+        assert set(model.model_fields) <= told, model
 
 
 def test_every_key_of_a_machine_and_of_a_network_is_documented() -> None:

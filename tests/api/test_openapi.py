@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from schemathesis.schemas import APIOperation
 from starlette.testclient import TestClient
 
 from api.conftest import HOST_KEY, KEY, Fleet
+from api.guest_worker import answering
 from api.machine_worker import working
+from api.node import node
 from commissaire.auth.role import Role
 
 _METHODS = {"get", "put", "post", "delete"}
@@ -79,17 +82,27 @@ def test_every_operation_tells_who_may_and_how_it_fails(document: dict[str, Any]
                 assert list(answer["content"]) == ["application/problem+json"], where
 
 
-def test_generated_requests_get_nothing_that_is_not_told(fleet: Fleet, document: dict[str, Any]) -> None:
+def test_generated_requests_get_nothing_that_is_not_told(
+    fleet: Fleet, document: dict[str, Any], tmp_path: Path
+) -> None:
     """Schemathesis: right, wrong and fitting requests to each operation, a few of each."""
     fleet.cluster("web", "10.0.0.1")
     fleet.host("10.0.0.2", ssh_priv_key=KEY, ssh_host_key=HOST_KEY)
     fleet.end(1)
     fleet.end(fleet.restart())
     schema = schemathesis.openapi.from_dict({**document, "security": []})  # the client signs in by itself
-    known = {"name": "web", "address": "10.0.0.2", "operation_id": 2, "hostname": "test", "networkname": "default"}
+    known = {
+        "name": "web",
+        "address": "10.0.0.2",
+        "operation_id": 2,
+        "hostname": "test",
+        "networkname": "default",
+        "vm": "db",
+    }
     found = [result.ok() for result in schema.get_all_operations()]
     found = [each for each in found if each.path != "/api/v1/machines/events"]  # it ends when its client goes
-    with working(fleet):
+    with working(fleet), answering(fleet, tmp_path):
+        fleet.hypervisor("lab", node(tmp_path / "lab.xml", {"db": "ann"}))
         for operation in sorted(found, key=lambda each: not each.path.endswith("stream")):  # nothing runs for ever yet
             names = {name: value for name, value in known.items() if f"{{{name}}}" in operation.path}
             _try(fleet.client, operation.as_strategy())

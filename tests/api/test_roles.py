@@ -58,6 +58,12 @@ NOT_BY_DEFAULT = {
     "DELETE /api/v1/machines/{hypervisor}/{name}/snapshots/{snapshot}": RUNNERS,
     "POST /api/v1/vm-networks/{hypervisor}/{name}": RUNNERS,
     "DELETE /api/v1/vm-networks/{hypervisor}/{name}": RUNNERS,
+    "GET /api/v1/guests/{vm}/files": RUNNERS,
+    "PUT /api/v1/guests/{vm}/files": RUNNERS,
+    "PUT /api/v1/guests/{vm}/password": RUNNERS,
+    "POST /api/v1/guests/{vm}/network": RUNNERS,
+    "POST /api/v1/guests/{vm}/command": RUNNERS,
+    "POST /api/v1/guests/{vm}/agent": RUNNERS,
     "POST /api/v1/hypervisors/{name}/probe": RUNNERS,
     "POST /virt/{client}/{vm}/{command}": RUNNERS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
 import time
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+_PIECE_BYTES = 128 * 1024
 SILENCE_SECONDS = 20.0  # servers send a comment every 15 s
 
 
@@ -36,6 +38,22 @@ class Answer:
     status: int
     body: Any
     location: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A success, whatever it holds: its status, Location header ("" without one), and body."""
+
+    status: int
+    location: str
+    content: bytes
+
+    def json(self) -> Any:
+        """Return the decoded body. Raises CommctlError when it is no JSON."""
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            raise CommctlError("the answer is not in JSON: is it a Commissaire server?") from None
 
 
 class Client:
@@ -74,6 +92,41 @@ class Client:
         """Fetch *path*, which is no JSON."""
         timeout = httpx.Timeout(patience_seconds, connect=CONNECT_SECONDS)
         return self._response("GET", path, params=params, timeout=timeout).content
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, Any],
+        body: dict[str, Any] | None,
+        content: bytes | None,
+        patience_seconds: float,
+        sent: Callable[[int], None] | None,
+        received: Callable[[int, int], None] | None,
+    ) -> Reply:
+        """Send *body* as JSON, or *content* as it is, and return the whole answer.
+
+        *sent* is told how many bytes of *content* have gone, *received* how many of the answer have come, and of how
+        many, 0 when that isn't known.
+        """
+        timeout = httpx.Timeout(patience_seconds, connect=CONNECT_SECONDS)
+        given: dict[str, Any] = {"params": params, "timeout": timeout}
+
+        def make(client: httpx.Client) -> httpx.Request:
+            if content is None:
+                return client.build_request(method, path, json=body, **given)
+            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
+            return client.build_request(method, path, content=_pieces(content, sent), headers=headers, **given)
+
+        response = self._first(make)
+        try:
+            with _network_errors(f"{method} {path}"):
+                whole = _whole(response, received if response.is_success else None)
+        finally:
+            response.close()
+        if not response.is_success:
+            self._raise_refused(httpx.Response(response.status_code, content=whole, request=response.request))
+        return Reply(response.status_code, response.headers.get("Location", ""), whole)
 
     @contextmanager
     def stream(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[bytes]]:
@@ -202,6 +255,24 @@ class Client:
         except (KeyError, TypeError, ValueError):
             return
         self.clock_skew_seconds = skew if abs(skew) > 2 else 0.0  # the header has whole seconds
+
+
+def _pieces(content: bytes, sent: Callable[[int], None] | None) -> Iterator[bytes]:
+    for begin in range(0, len(content), _PIECE_BYTES):
+        piece = content[begin : begin + _PIECE_BYTES]
+        yield piece
+        if sent is not None:
+            sent(begin + len(piece))
+
+
+def _whole(response: httpx.Response, received: Callable[[int, int], None] | None) -> bytes:
+    """Return the body of an answer, telling how far it is."""
+    whole, total = bytearray(), int(response.headers.get("Content-Length", 0))
+    for piece in response.iter_bytes(_PIECE_BYTES):
+        whole += piece
+        if received is not None:
+            received(len(whole), total)
+    return bytes(whole)
 
 
 @contextmanager

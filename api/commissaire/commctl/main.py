@@ -10,6 +10,7 @@ import typer
 from commissaire.commctl import (
     cluster,
     container_manager,
+    guest,
     host,
     hypervisor,
     lease,
@@ -45,6 +46,7 @@ app.add_typer(container_manager.app, name="container-manager", hidden=True)
 app.add_typer(hypervisor.app, name="hypervisor")
 app.add_typer(vm.app, name="vm")
 app.add_typer(vm_network.app, name="vm-network")
+app.add_typer(guest.app, name="guest")
 app.command()(passhash)
 app.command("user-data")(user_data)
 

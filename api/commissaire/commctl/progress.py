@@ -26,6 +26,13 @@ DONE = {
     "vm_remove": "removed",
     "vm_network_create": "created",
     "vm_network_remove": "removed",
+    "guest_info": "asked",
+    "guest_file": "done",
+    "guest_password": "given the password",
+    "guest_network": "given the network",
+    "guest_command": "commanded",
+    "guest_agent_update": "updated",
+    "guest_agent": "given the agent",
     "vm_probe": "probed",
 }
 """What a finished host of an operation of each kind is called."""

@@ -24,14 +24,23 @@ LANES: tuple[tuple[str, ...], ...] = (
     (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK),
     (OperationKind.VM_CREATE,),
     (
+        OperationKind.GUEST_INFO,
+        OperationKind.GUEST_FILE,
+        OperationKind.GUEST_PASSWORD,
+        OperationKind.GUEST_NETWORK,
+    ),
+    (OperationKind.GUEST_COMMAND, OperationKind.GUEST_AGENT_UPDATE, OperationKind.GUEST_AGENT),
+    (
         OperationKind.VM_REMOVE,
         OperationKind.VM_NETWORK_CREATE,
         OperationKind.VM_NETWORK_REMOVE,
         OperationKind.VM_PROBE,
     ),
 )
-"""Kinds that wait for each other's workers. Rolling operations take hours; new hosts must not wait for them."""
-_MOSTLY_WAIT = {OperationKind.VM_CREATE: 4}
+"""Kinds that wait for each other's workers. Rolling operations take hours; new hosts must not wait for them. A command
+in a machine may take an hour; what somebody waits for at a terminal must not wait for it.
+"""
+_MOSTLY_WAIT = {OperationKind.VM_CREATE: 4, OperationKind.GUEST_INFO: 2, OperationKind.GUEST_COMMAND: 4}
 """How many times as many workers a lane has whose operations wait for others' work, such as an installation's."""
 
 

@@ -20,6 +20,7 @@ from commissaire.fleet.operations import (
 )
 from commissaire.fleet.rolling import members_for, row_of
 from commissaire.records import (
+    OF_GUESTS,
     OF_MACHINES,
     ROLLING,
     TERMINAL,
@@ -115,7 +116,7 @@ def request_retry(session: Session, operation: Operation, requester: Requester) 
         raise Conflict(f"operation {operation.id} is {operation.state}; wait for its end, or cancel it")
     if operation.kind == OperationKind.BOOTSTRAP:
         raise Conflict(f"operation {operation.id} is a bootstrap; ask for one on each host that failed")
-    if operation.kind in (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK, *OF_MACHINES):
+    if operation.kind in (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK, *OF_MACHINES, *OF_GUESTS):
         raise Conflict(f"operation {operation.id} is a {operation.kind}; ask for another one")
     left = [row for row in hosts_of(session, operation) if row.state in _RETRIED]
     if not left:

@@ -10,7 +10,7 @@ from commissaire.fleet.errors import Conflict, Invalid, NotFound
 from commissaire.fleet.hypervisor_credentials import forget_credentials, keep_credentials
 from commissaire.machines.credentials import Credentials
 from commissaire.machines.uri import check_uri, host_of
-from commissaire.records import OF_MACHINES, TERMINAL, Hypervisor, Operation
+from commissaire.records import OF_GUESTS, OF_MACHINES, TERMINAL, Hypervisor, Operation
 from commissaire.secrets.store import SecretStore
 
 LOCAL = "local"
@@ -110,9 +110,9 @@ def delete_hypervisor(session: Session, store: SecretStore, name: str) -> None:
         Conflict: an operation works on it.
     """
     hypervisor = get_hypervisor(session, name)
-    of_machines = select(Operation).where(col(Operation.kind).in_(OF_MACHINES))
+    of_machines = select(Operation).where(col(Operation.kind).in_((*OF_MACHINES, *OF_GUESTS)))
     active = session.exec(of_machines.where(col(Operation.state).not_in(TERMINAL))).all()
-    busy = next((operation for operation in active if operation.parameters["hypervisor"] == name), None)
+    busy = next((operation for operation in active if operation.parameters.get("hypervisor") == name), None)
     if busy is not None:
         raise Conflict(f"operation {busy.id} ({busy.kind}) works on hypervisor {name}; wait for its end or cancel it")
     forget_credentials(session, store, name)

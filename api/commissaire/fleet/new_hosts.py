@@ -13,6 +13,7 @@ from commissaire.fleet.addresses import check_address, check_host_key
 from commissaire.fleet.errors import Conflict, Invalid
 from commissaire.fleet.hosts import HostRequest, put_host
 from commissaire.fleet.keys import SSH_KEY_FIELD, UnusableKey, check_encoded_key, private_text, public_text
+from commissaire.fleet.operation_secrets import secret_owner
 from commissaire.fleet.operations import Requester, request_bootstrap
 from commissaire.records import Operation, OperationHost
 from commissaire.secrets.store import SecretStore
@@ -46,17 +47,12 @@ def login(wanted: dict[str, Any], user: str, encoded: str | None) -> tuple[dict[
 
 def keep_key(session: Session, store: SecretStore, operation: Operation, encoded: str) -> None:
     """Keep the private key by which a machine is reached that *operation* makes."""
-    store.put(session, _owner(operation), SSH_KEY_FIELD, encoded)
+    store.put(session, secret_owner(operation), SSH_KEY_FIELD, encoded)
 
 
 def kept_key(session: Session, store: SecretStore, operation: Operation) -> str | None:
     """Return that key; None when there is none."""
-    return store.get(session, _owner(operation), SSH_KEY_FIELD)
-
-
-def forget_key(session: Session, store: SecretStore, operation: Operation) -> None:
-    """Forget that key, as the operation has ended."""
-    store.forget(session, _owner(operation))
+    return store.get(session, secret_owner(operation), SSH_KEY_FIELD)
 
 
 def register(session: Session, store: SecretStore, operation: Operation) -> str:
@@ -89,7 +85,3 @@ def register(session: Session, store: SecretStore, operation: Operation) -> str:
         raise Conflict(f"host {address} is recorded already; delete it, then add the machine as a host")
     bootstrap = request_bootstrap(session, host, Requester(operation.requested_by, operation.request_id))
     return f"recorded as host {address}, bootstrapped by operation {bootstrap.id}"
-
-
-def _owner(operation: Operation) -> str:
-    return f"operation/{operation.id}"

@@ -30,8 +30,25 @@ class PrivateKey:
 
 
 @dataclass(frozen=True)
+class Private:
+    """What a playbook is told, and answers, without a trace on a disk or in the journal; see `launcher.private`.
+
+    The answer is the result of the tasks of `module`. `content` (base64) is put into a file, whose path the playbook
+    has as the variable `content_as`; the file that it fetches to the path in `fetched_as` belongs to the answer.
+    """
+
+    module: str
+    variables: dict[str, Any] = field(repr=False)
+    content: str | None = field(default=None, repr=False)
+    content_as: str = ""
+    fetched_as: str = ""
+    most_bytes: int = 0
+    """How large that file may be."""
+
+
+@dataclass(frozen=True)
 class Job:
-    """Everything a supervisor needs. Secrets are in `keys`, `kubeconfigs` and `secret_files`; they touch no disk.
+    """Everything a supervisor needs. Secrets are in `keys`, `kubeconfigs`, `private`, `secret_files`, on no disk.
 
     A host whose variable KUBECONFIG names one of `kubeconfigs` (JSON) finds the path of a file there instead.
     `files` are texts by the names of files in `directory`, `secret_files` by those below `runtime_directory`.
@@ -48,6 +65,7 @@ class Job:
     forks: int
     dry_run: bool = False
     kubeconfigs: dict[str, str] = field(default_factory=dict, repr=False)
+    private: Private | None = None
     files: dict[str, str] = field(default_factory=dict)
     secret_files: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -60,4 +78,5 @@ class Job:
         """Read what `to_line` wrote."""
         fields = orjson.loads(line)
         fields["keys"] = [PrivateKey(**key) for key in fields["keys"]]
+        fields["private"] = Private(**fields["private"]) if fields["private"] else None
         return cls(**fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from commissaire.clock import now
 from commissaire.database import Database
 from commissaire.fleet.claims import TRUST_SECONDS, Claim, ClaimLost, held
 from commissaire.fleet.errors import FleetError
-from commissaire.fleet.new_hosts import forget_key
+from commissaire.fleet.guests import keep_answer
+from commissaire.fleet.operation_secrets import forget_secrets
 from commissaire.fleet.operations import add_event, settle
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.journal import Journal
@@ -23,7 +25,15 @@ from commissaire.launcher.kinds import KINDS, no_effects
 from commissaire.launcher.plan import make_plan
 from commissaire.launcher.supervisors import Supervisors
 from commissaire.notices import Notices
-from commissaire.records import EventType, Halt, Operation, OperationHostState, OperationKind, OperationState
+from commissaire.records import (
+    OF_GUESTS,
+    EventType,
+    Halt,
+    Operation,
+    OperationHostState,
+    OperationKind,
+    OperationState,
+)
 from commissaire.secrets.errors import StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
@@ -129,7 +139,9 @@ class Launcher:
             log.info("operation_started", kind=operation.kind, cluster=operation.cluster, attempt=operation.attempt)
             end: dict[str, Any] = {"rc": 0, "message": plan.message}
             if plan.job:
-                end = self._supervisors.run(plan.job, journal.write, lambda: self._begin(claim))
+                answer: dict[str, Any] = {}
+                write = partial(_write, journal, answer)
+                end = {**self._supervisors.run(plan.job, write, lambda: self._begin(claim)), "answer": answer}
             self._end(claim, journal, end)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
@@ -190,15 +202,17 @@ class Launcher:
             state, message = OperationState.FAILED, f"{why} ({tally or 'no hosts'})" if why else tally
         else:
             state, message = OperationState.FINISHED, tally or "there was nothing to do"
-        self._settle(claim, state, message)
+        self._settle(claim, state, message, end.get("answer"))
 
-    def _settle(self, claim: Claim, state: OperationState, message: str) -> None:
+    def _settle(self, claim: Claim, state: OperationState, message: str, answer: dict[str, Any] | None = None) -> None:
         with self._database.write() as session:
             operation = held(session, claim)
             if state == OperationState.FINISHED and not operation.dry_run:
                 state, message = self._complete(session, operation, message)
             if operation.kind == OperationKind.VM_CREATE:
-                forget_key(session, self._store, operation)
+                forget_secrets(session, self._store, operation)
+            elif operation.kind in OF_GUESTS:
+                state, message = self._keep(session, operation, answer or {}, state, message)
             settle(session, operation, state, message)
         self._notices.publish(claim.operation_id)
         log.info("operation_ended", operation_id=claim.operation_id, state=str(state), message=message)
@@ -211,6 +225,16 @@ class Launcher:
         except (FleetError, StoreUnavailable) as error:
             return OperationState.FAILED, f"{message}, but {error}"
         return OperationState.FINISHED, "; ".join(filter(None, (message, told)))
+
+    def _keep(
+        self, session: Session, operation: Operation, answer: dict[str, Any], state: OperationState, message: str
+    ) -> tuple[OperationState, str]:
+        """Keep what *operation* answers, and nothing of what it was given."""
+        try:
+            keep_answer(session, self._store, operation, answer)
+        except StoreUnavailable as error:
+            return OperationState.FAILED, f"{message}, but its answer can't be kept: {error}"
+        return state, message
 
     def _hold(self, claim: Claim, journal: Journal) -> bool:
         """Leave the hosts that were held back for later: until somebody resumes it, or until the time they told.
@@ -245,6 +269,16 @@ class Launcher:
             session.add(operation)
             add_event(session, operation, message)
         log.info("operation_interrupted", operation_id=claim.operation_id, message=message)
+
+
+def _write(journal: Journal, answer: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    """Give the journal what is for it, and add to *answer* what isn't."""
+    for entry in entries:
+        if entry["type"] == "answer":
+            answer.update(entry["data"])
+    rest = [entry for entry in entries if entry["type"] != "answer"]
+    if rest:
+        journal.write(rest)
 
 
 def _unusable(address: str, why: str) -> dict[str, Any]:

@@ -9,15 +9,13 @@ from typing import Any
 from sqlmodel import Session
 
 from commissaire.fleet.errors import FleetError
-from commissaire.fleet.hypervisor_credentials import kept_credentials
-from commissaire.fleet.hypervisors import usable_hypervisor
 from commissaire.fleet.keys import UnusableKey
 from commissaire.fleet.new_hosts import REGISTER, kept_key
 from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
+from commissaire.launcher.hypervisor_reach import reach_hypervisor
 from commissaire.launcher.job import Job, PrivateKey
 from commissaire.launcher.reach import common_vars, login_vars, private_key
-from commissaire.machines.credentials import Credentials
 from commissaire.records import Hypervisor, Operation, OperationHost, OperationHostState, OperationKind
 from commissaire.secrets.errors import SecretError
 from commissaire.secrets.store import SecretStore
@@ -31,9 +29,6 @@ _ROLES = {
 }
 _OWN = ("hypervisor", "register")
 """Parameters that are no variables of the role's."""
-_KNOWN_HOSTS = "hypervisor_known_hosts"
-_SECRETS = "hypervisor"
-"""The folder of a job's secret files."""
 
 
 def machine_job(
@@ -42,10 +37,10 @@ def machine_job(
     """Return the job, or why there is none."""
     keys: list[PrivateKey] = []
     try:
-        hypervisor = usable_hypervisor(session, operation.parameters["hypervisor"])
-        credentials = kept_credentials(session, store, hypervisor.name)
-    except (FleetError, SecretError) as error:
+        reach = reach_hypervisor(session, store, operation.parameters["hypervisor"])
+    except (FleetError, SecretError, UnusableKey) as error:
         return str(error)
+    hypervisor = reach.hypervisor
     kind = OperationKind(operation.kind)
     role = _ROLES[kind]
     variables: dict[str, Any] = {
@@ -55,7 +50,7 @@ def machine_job(
     if kind == OperationKind.VM_CREATE:
         variables |= _of_new(hypervisor, operation, directory)
         if row.state == OperationHostState.RUNNING:  # an earlier attempt has created it
-            variables |= {"vm_create_existing": "adopt", "vm_create_interrupted": row.phase == "installing"}
+            variables |= _of_begun(row)
         try:
             encoded = kept_key(session, store, operation)
             keys = [] if encoded is None else [private_key(encoded)]
@@ -69,9 +64,8 @@ def machine_job(
         variables |= {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     if holds_template(variables):
         return "its parameters hold a template, which Ansible would carry out on the server"
-    if credentials.ssh_priv_key:
-        keys.append(private_key(credentials.ssh_priv_key))
-    variables |= {f"{role}_{name}": value for name, value in _access(credentials, keys, directory, runtime).items()}
+    reached = reach.variables(directory, runtime) | reach.looked_up(runtime)
+    variables |= {f"{role}_{name}": value for name, value in reached.items()}
     return Job(
         operation_id=operation.id or 0,
         playbook=f"commissaire.fleet.{kind}",
@@ -80,36 +74,19 @@ def machine_job(
         inventory={"all": {"hosts": {row.address: variables}, "vars": common_vars(directory)}},
         extra_vars={"control_file": str(ControlFile(directory).path)},
         known_hosts="",
-        keys=keys,
+        keys=keys + reach.keys,
         forks=1,
         dry_run=operation.dry_run,
-        files={_KNOWN_HOSTS: credentials.known_hosts(hypervisor.uri)} if credentials.ssh_host_keys else {},
-        secret_files={f"{_SECRETS}/{name}": text for name, text in _secret_files(credentials).items()},
+        files=reach.files,
+        secret_files=reach.secret_files,
     )
 
 
-def _access(credentials: Credentials, keys: list[PrivateKey], directory: Path, runtime: Path) -> dict[str, str]:
-    """Return the roles' variables, without their prefix, by which the hypervisor is reached.
-
-    Its key is the last one of *keys*, which the ssh agent has. Secrets are looked up in their files when a module is
-    given them: an inventory is a file on disk.
-    """
-    secrets = runtime / _SECRETS
-    variables = {}
-    if credentials.ssh_priv_key:
-        variables["private_key_file"] = str(directory / f"{keys[-1].name}.pub")
-        variables["known_hosts_file"] = str(directory / _KNOWN_HOSTS)
-    if credentials.tls_ca:
-        variables["pki_path"] = str(secrets)
-    if credentials.username:
-        for name in ("username", "password"):
-            variables[name] = f"{{{{ lookup('ansible.builtin.file', '{secrets / name}', rstrip=false) }}}}"
-    return variables
-
-
-def _secret_files(credentials: Credentials) -> dict[str, str]:
-    files = {"username": credentials.username, "password": credentials.password} if credentials.username else {}
-    return files | credentials.certificates()
+def _of_begun(row: OperationHost) -> dict[str, Any]:
+    """Return what is told of a machine that an earlier attempt has begun to create."""
+    if row.phase == "creating":
+        return {"vm_create_unfinished": row.data.get("making", [])}
+    return {"vm_create_existing": "adopt", "vm_create_interrupted": row.phase == "installing"}
 
 
 def _of_new(hypervisor: Hypervisor, operation: Operation, directory: Path) -> dict[str, Any]:

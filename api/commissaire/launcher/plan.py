@@ -15,6 +15,7 @@ from commissaire.fleet.hosts import hosts_at
 from commissaire.fleet.limits import DEFAULT_MAX_FAILURES, DEFAULT_MAX_UNAVAILABLE, Limits, resolve, resolve_canary
 from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
+from commissaire.launcher.guest_plan import guest_job
 from commissaire.launcher.job import KUBECONFIG, Job
 from commissaire.launcher.kinds import KINDS, lease_name
 from commissaire.launcher.machine_plan import machine_job
@@ -22,6 +23,7 @@ from commissaire.launcher.reach import Reach, common_vars, reach
 from commissaire.managers.error import ManagerError
 from commissaire.managers.kubeconfig import kubeconfig_of
 from commissaire.records import (
+    OF_GUESTS,
     OF_MACHINES,
     ROLLING,
     TERMINAL,
@@ -32,7 +34,6 @@ from commissaire.records import (
     Operation,
     OperationHost,
     OperationHostState,
-    OperationKind,
 )
 from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
@@ -90,6 +91,8 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
     left = sorted((row for row in rows if row.state in _OPEN), key=lambda row: row.state != OperationHostState.RUNNING)
     if operation.kind in OF_MACHINES:
         return _plan_of_machines(session, store, operation, left, directory, runtime)
+    if operation.kind in OF_GUESTS:
+        return _plan_of_guest(session, store, operation, left, directory, runtime)
     limits = limits_left(operation, list(rows))
     counts = left and operation.kind in ROLLING
     if counts and limits.max_failures < 0:
@@ -160,10 +163,21 @@ def _plan_of_machines(
 ) -> Plan:
     if not left:
         return Plan(None, {})
-    if operation.kind == OperationKind.VM_CREATE and left[0].phase == "creating":
-        why = "the server was interrupted while it was made; remove it (vm_remove), then ask for it again"
-        return Plan(None, {left[0].address: why})
     job = machine_job(session, store, operation, left[0], directory, runtime)
+    return Plan(None, {left[0].address: job}) if isinstance(job, str) else Plan(job, {})
+
+
+def _plan_of_guest(
+    session: Session,
+    store: SecretStore,
+    operation: Operation,
+    left: list[OperationHost],
+    directory: Path,
+    runtime: Path,
+) -> Plan:
+    if not left:
+        return Plan(None, {})
+    job = guest_job(session, store, operation, left[0], directory, runtime)
     return Plan(None, {left[0].address: job}) if isinstance(job, str) else Plan(job, {})
 
 

@@ -35,6 +35,7 @@ from commissaire.launcher.collections import collections_path
 from commissaire.launcher.entry import entry_of
 from commissaire.launcher.job import KUBECONFIG, LET_GO, UNTIL, Job
 from commissaire.launcher.marker import RUN_MARKER
+from commissaire.launcher.private import PrivateRun
 
 RENEWER = "cmsr-lease"
 """The processes of the collection that keep a lease alive (plugin_utils/renewer.py): SIGTERM makes them return it."""
@@ -72,7 +73,16 @@ def main() -> None:
 
 
 def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
-    environment = _environment(job)
+    if job.private is None:
+        return _run_playbook(job, report, None)
+    with PrivateRun(job.private, Path(job.runtime_directory)) as private:
+        end = _run_playbook(job, report, private)
+        _write(report, {"type": "answer", "data": private.answer()})
+        return end
+
+
+def _run_playbook(job: Job, report: BinaryIO, private: PrivateRun | None) -> dict[str, Any]:
+    environment = _environment(job) | (private.environment if private else {})
     os.environ.clear()
     os.environ.update(environment)
     _start_agent(job, environment["SSH_AUTH_SOCK"])
@@ -87,7 +97,7 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
     known_hosts = _KnownHosts(directory / "known_hosts")
 
     def handle(event: dict[str, Any]) -> bool:
-        entry = entry_of(event)
+        entry = private.entry_of(event) if private else entry_of(event)
         if entry is not None:
             added = known_hosts.added()
             if added:
@@ -100,13 +110,15 @@ def _run(job: Job, report: BinaryIO) -> dict[str, Any]:
     variables = directory / "extra_vars.json"
     variables.touch(mode=0o600)
     variables.write_bytes(orjson.dumps(job.extra_vars))  # as an argument they could be too long, and everybody sees it
+    options = [*(["--check --diff"] if job.dry_run else []), *([private.options] if private else [])]
     run = ansible_runner.run(
         private_data_dir=job.directory,
         playbook=job.playbook,
         inventory=job.inventory,
         extravars=str(variables),
         forks=job.forks,
-        cmdline="--check --diff" if job.dry_run else None,
+        cmdline=" ".join(options) or None,
+        artifact_dir=private.artifacts if private else None,
         event_handler=handle,
         quiet=True,
         suppress_env_files=True,

@@ -169,8 +169,11 @@ def _spawn() -> subprocess.Popen[bytes]:
 
 def _batches(stream: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
     """Yield what has arrived since the last time: while one batch is written, the next one gathers in the pipe."""
-    rest = b""
+    rest: list[bytes] = []  # pieces of a line, which may be as long as a file
     while chunk := os.read(stream.fileno(), _CHUNK_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        if lines:
+        first, *others = chunk.split(b"\n")
+        rest.append(first)
+        if others:
+            lines = [b"".join(rest), *others[:-1]]
+            rest = others[-1:]
             yield [orjson.loads(line) for line in lines]

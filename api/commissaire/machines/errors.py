@@ -15,3 +15,15 @@ class NotSupported(FleetError):
     """The hypervisor's driver has no such function."""
 
     status = 501
+
+
+class GuestSilent(FleetError):
+    """A machine's guest agent does not answer in time."""
+
+    status = 504
+
+
+class TooLarge(FleetError):
+    """The way to a machine's guest agent does not carry as much."""
+
+    status = 413

@@ -9,6 +9,7 @@ from commissaire.records.hypervisor import Hypervisor
 from commissaire.records.idempotency_key import IdempotencyKey
 from commissaire.records.network import DEFAULT_NETWORK, Network, NetworkType
 from commissaire.records.operation import (
+    OF_GUESTS,
     OF_MACHINES,
     OF_NODES,
     ROLLING,
@@ -28,6 +29,7 @@ from commissaire.records.source import Source
 __all__ = [
     "BEING_BOOTSTRAPPED",
     "DEFAULT_NETWORK",
+    "OF_GUESTS",
     "OF_MACHINES",
     "OF_NODES",
     "READY",

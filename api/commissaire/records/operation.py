@@ -28,6 +28,13 @@ class OperationKind(StrEnum):
     VM_REMOVE = "vm_remove"  # remove virtual machines with their disks
     VM_NETWORK_CREATE = "vm_network_create"  # make a network of virtual machines on a hypervisor
     VM_NETWORK_REMOVE = "vm_network_remove"  # remove one
+    GUEST_INFO = "guest_info"  # ask a virtual machine's guest agent what it is like inside
+    GUEST_FILE = "guest_file"  # write a file in a virtual machine, or fetch one
+    GUEST_PASSWORD = "guest_password"  # noqa: S105  give a user of it a password
+    GUEST_NETWORK = "guest_network"  # give it a name and addresses
+    GUEST_COMMAND = "guest_command"  # run a command in it
+    GUEST_AGENT_UPDATE = "guest_agent_update"  # have its guest agent replace itself
+    GUEST_AGENT = "guest_agent"  # install our guest agent in it
     VM_PROBE = "vm_probe"  # see by what a hypervisor runs virtual machines
 
 
@@ -72,6 +79,17 @@ OF_MACHINES = (
     OperationKind.VM_PROBE,
 )
 """The kinds that work on hypervisors: their rows are named after machines or hypervisors, not after hosts."""
+
+OF_GUESTS = (
+    OperationKind.GUEST_INFO,
+    OperationKind.GUEST_FILE,
+    OperationKind.GUEST_PASSWORD,
+    OperationKind.GUEST_NETWORK,
+    OperationKind.GUEST_COMMAND,
+    OperationKind.GUEST_AGENT_UPDATE,
+    OperationKind.GUEST_AGENT,
+)
+"""The kinds that reach into virtual machines: what they are given and what they answer is sealed, not in their rows."""
 
 ROLLING = (OperationKind.RESTART, OperationKind.UPGRADE, OperationKind.DEPLOY, *OF_NODES)
 """The kinds that go from host to host within limits; only they can be held back, and take leases."""

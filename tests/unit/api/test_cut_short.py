@@ -9,16 +9,16 @@ import pytest
 
 from commissaire.fleet.cut_short import cut_short
 
-ROLES = Path(__file__).parents[3] / "roles"
+ROOT = Path(__file__).parents[3]
 LAST = {"done"}
 """Reported of hosts only that nothing is under way on any more."""
 
 
 def phases() -> set[str]:
-    """Return every phase that a role names where it reports one."""
+    """Return every phase that a role or a playbook names where it reports one."""
     values = [
         value
-        for path in ROLES.glob("*/tasks/**/*.yml")
+        for path in (*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/*.yml"))
         for value in re.findall(r"^\s+(?:\w+_)?phase: (.+)$", path.read_text(), re.MULTILINE)
     ]
     plain = {value for value in values if re.fullmatch("[a-z_]+", value)}

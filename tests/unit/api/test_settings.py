@@ -94,6 +94,8 @@ def test_no_configuration_file_is_read_when_none_is_wanted(config: Path) -> None
         ('{"authentication-plugin": [], "authentication-plugins": []}', "the same setting; give one"),
         ('{"bus-uri": "CANARY"}', "setting 'bus_uri'.*no URI, such as redis://"),
         ('{"bus-exchange": ""}', "setting 'bus_exchange'"),
+        ('{"guest-file-limit-mb": 0}', "setting 'guest_file_limit_mb'"),
+        ('{"xenstore-socket": "socket"}', "setting 'xenstore_socket'"),
         ('{"logging": []}', "setting 'logging'"),
     ],
 )
@@ -176,6 +178,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "LOCAL_HYPERVISOR": "test:///default", "COMPUTE_AGENT_HYPERVISOR": "x",
         "VAULT_ROLE_ID": "x", "VAULT_SECRET_ID": "x", "VAULT_SECRET_ID_FILE": "/x",
         "VIRT_MODE": "read-only", "VIRT_STYLESHEET": "/virt.xsl",
+        "GUEST_FILE_LIMIT_MB": "1", "XENSTORE_SOCKET": "/run/xenstored/socket",
     }  # fmt: skip
     assert {name.lower() for name in values} == set(Settings.model_fields)
     for other in ("VAULT_TOKEN_FILE", "VAULT_ROLE_ID", "VAULT_SECRET_ID", "VAULT_SECRET_ID_FILE"):

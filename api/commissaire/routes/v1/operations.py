@@ -16,7 +16,7 @@ from commissaire.fleet.clusters import get_cluster
 from commissaire.fleet.control import request_cancel, request_halt, request_resume, request_retry
 from commissaire.fleet.idempotency import once
 from commissaire.fleet.leases import request_leases
-from commissaire.fleet.new_hosts import forget_key
+from commissaire.fleet.operation_secrets import forget_secrets
 from commissaire.fleet.operations import Requester, count_hosts, get_operation, hosts_of, list_operations
 from commissaire.fleet.rolling import request_rolling
 from commissaire.problems import responses
@@ -166,7 +166,7 @@ def cancel(operation_id: int, parts: Parts, asker: Asker, body: CancelWanted | N
     def ask(session: Session, operation: Operation) -> None:
         request_cancel(session, operation, asker)
         if operation.state in TERMINAL:
-            forget_key(session, parts.secrets, operation)
+            forget_secrets(session, parts.secrets, operation)
 
     return _control(parts, operation_id, ask)
 

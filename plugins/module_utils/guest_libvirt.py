@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, The Commissaire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The guest agent's lines by way of libvirt: virDomainQemuAgentCommand, which talks to the channel of a machine."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from ansible_collections.commissaire.fleet.plugins.module_utils import hypervisor
+from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import GuestError, GuestRefused
+from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import AGENT
+
+MOST_BYTES = 4 * 1024 * 1024 - 1024  # VIR_NET_MESSAGE_STRING_MAX, with some room
+_REFUSAL = re.compile(r"unable to execute QEMU agent command '([\w-]+)': (.*)", re.DOTALL)
+
+
+class LibvirtLines:
+    """The channel of one domain of libvirt's."""
+
+    def __init__(self, domain: Any) -> None:
+        self._domain = domain
+
+    def exchange(self, question: str, seconds: float) -> str:
+        """Return the agent's answer. Raise GuestError, also GuestRefused for what libvirt has read of an answer."""
+        import libvirt_qemu  # it comes with libvirt
+
+        if len(question) > MOST_BYTES:
+            raise GuestError(f"a message of {len(question)} bytes is too large for libvirt, which takes {MOST_BYTES}")
+        try:
+            return str(libvirt_qemu.qemuAgentCommand(self._domain, question, max(1, math.ceil(seconds)), 0))
+        except hypervisor.libvirt.libvirtError as error:
+            refused = _REFUSAL.search(str(error))
+            if refused:
+                raise GuestRefused(refused[1], refused[2]) from error
+            raise GuestError(f"its guest agent does not answer: {error}; {self._next_step()}") from error
+
+    def _next_step(self) -> str:
+        try:
+            active, definition = self._domain.isActive(), self._domain.XMLDesc(0)
+        except hypervisor.libvirt.libvirtError:
+            return "the machine is gone meanwhile"
+        return next_step(bool(active), definition)
+
+
+def machine(connection: Any, name: str) -> Any:
+    """Return the domain of a machine that runs and has a channel for an agent. Raise GuestError."""
+    domain = hypervisor.found(connection.lookupByName, name)
+    if domain is None:
+        raise GuestError("there is no such machine; vm_info tells which there are")
+    active, definition = bool(domain.isActive()), domain.XMLDesc(0)
+    if not active or not has_channel(definition):
+        raise GuestError(f"its guest agent can't be asked: {next_step(active, definition)}")
+    return domain
+
+
+def has_channel(definition: str) -> bool:
+    """Return whether a domain's XML has the channel that a guest agent listens on."""
+    return _channel(definition) is not None
+
+
+def next_step(active: bool, definition: str) -> str:
+    """Return what is to be done, that the agent of a machine answers."""
+    if not active:
+        return "the machine is off; start it"
+    channel = _channel(definition)
+    if channel is None:
+        return f"it has no channel {AGENT}; give it one (module vm, guest_agent: true), then stop and start it"
+    if channel.get("state") == "disconnected":
+        return "no agent is connected; start qemu-guest-agent or commissaire-guest within the machine"
+    return "see within the machine what its agent is doing, or give it more time (timeout_seconds)"
+
+
+def _channel(definition: str) -> Any:
+    root = ET.fromstring(definition)  # noqa: S314  libvirt's own, which has no entities and names nothing to fetch
+    return next((each for each in root.findall("devices/channel/target") if each.get("name") == AGENT), None)

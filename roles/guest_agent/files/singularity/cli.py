@@ -1,0 +1,178 @@
+"""The command line: `singularity apply ACTION…` and `singularity daemon start|stop|restart|reload|status`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from typing import Any, Dict, List, Optional, Sequence
+
+from singularity import __version__
+from singularity.errors import Refused, SettingsError, reason
+from singularity.options import ITEMS, LISTS, OPTIONS, Option
+from singularity.settings import Settings, convert, load
+
+DONE, FAILED, MISUSED = 0, 1, 2
+APPLICABLE = tuple(item for item in ITEMS if item not in ("exec", "ssh_keys"))
+DAEMON = {
+    "start": "start the daemon",
+    "stop": "stop it, and wait for its end",
+    "restart": "stop it where it runs, and start it",
+    "reload": "let it read its configuration anew (SIGHUP)",
+    "status": "say whether it runs; exit code 3: it does not",
+}
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Do what the command line says, and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    made = parser()
+    given = vars(made.parse_args(words))
+    command = given.pop("command", None)
+    if command is None:
+        made.print_help(sys.stderr)
+        return MISUSED
+    try:
+        return _apply(given) if command == "apply" else _daemon(given, words)
+    except SettingsError as error:
+        return _fail(str(error), MISUSED)
+    except Refused as error:
+        return _fail(error.message, FAILED)
+    except OSError as error:
+        return _fail(reason(error), FAILED)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser. What is not given is not in its result."""
+    made = argparse.ArgumentParser(
+        prog="singularity",
+        description="The agent of a virtual machine, which does what its hypervisor asks of it.",
+        epilog="Options can stand before and after the command, and nearly all of them in the configuration file, too: "
+        "/etc/singularity/singularity.conf, sections [main], [apply] and [daemon].",
+    )
+    made.add_argument("--version", action="version", version=f"singularity {__version__}")
+    _add_options(made, None)
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    text = "put back what the hypervisor set last, as it is noted in the cache"
+    one = commands.add_parser("apply", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    one.add_argument(
+        "actions",
+        nargs="+",
+        metavar="ACTION",
+        choices=("all", *APPLICABLE),
+        help=f"what is put back: all, or some of {', '.join(APPLICABLE)}",
+    )
+    one.add_argument(
+        "--vm-data",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="with network: apply what stands in FILE (- is standard input) in place of what is cached; a JSON object "
+        "of hostname and networking/MAC, as a host has them in xenstore",
+    )
+    _add_options(one, "apply")
+    text = "control the daemon, which listens to the hypervisor"
+    one = commands.add_parser(
+        "daemon",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog="\n".join(f"{name}: {what}" for name, what in DAEMON.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("action", nargs="?", metavar="ACTION", help=" or ".join(DAEMON))
+    _add_options(one, "daemon")
+    return made
+
+
+def _add_options(made: argparse.ArgumentParser, command: Optional[str]) -> None:
+    """Add the options of *command*; of none: those that all have."""
+    for option in OPTIONS:
+        if (command or "both") in (*option.commands, "both" if len(option.commands) > 1 else ""):
+            values: Dict[str, Any] = {"dest": option.field, "default": argparse.SUPPRESS, "help": option.help}
+            if option.kind in ("flag", "off"):
+                values.update(action="store_const", const=option.kind == "flag")
+            else:
+                values.update(action=_Convert, option=option, metavar=option.metavar)
+                values.update(nargs="+" if option.kind == "paths" else None)
+            made.add_argument(*option.flags, **values)
+
+
+class _Convert(argparse.Action):
+    """Takes what the configuration file would take; an option that has a list can be repeated."""
+
+    def __init__(self, option: Option, **values: Any) -> None:
+        super().__init__(**values)
+        self._option = option
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        try:
+            if self._option.kind not in LISTS:
+                setattr(namespace, self.dest, convert(self._option, values))
+                return
+            given = getattr(namespace, self.dest, ())
+            for value in values if isinstance(values, list) else [values]:
+                given += convert(self._option, value if self._option.kind == "words" else shlex.quote(value))
+            setattr(namespace, self.dest, given)
+        except SettingsError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+
+
+def _apply(given: Dict[str, Any]) -> int:
+    from singularity import apply, guest, log, update
+
+    actions, path = given.pop("actions"), given.pop("vm_data", None)
+    if path is not None and not {"network", "all"} & set(actions):
+        raise SettingsError("--vm-data goes with the action network")
+    settings = load(given, "apply")
+    log.configure(settings.log_level, settings.log_handler)
+    made = guest.make(settings)
+    made.succeed = update.install
+    return apply.run(made, actions, None if path is None else _vm_data(path))
+
+
+def _vm_data(path: str) -> Dict[str, str]:
+    """Return what stands in a file, as Channel.read_vm_data returns it; values may be objects instead of their text."""
+    import json
+
+    try:
+        if path == "-":
+            text = sys.stdin.read()
+        else:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        data = json.loads(text)
+    except ValueError as error:
+        raise Refused(f"{path} is no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise Refused(f"{path} is no JSON object")
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in data.items()}
+
+
+def _daemon(given: Dict[str, Any], words: List[str]) -> int:
+    from singularity import daemon
+
+    action = given.pop("action", None)
+    folders = given.get("configurators", ())
+    if action is None and folders and os.path.basename(folders[-1]) in DAEMON:
+        # -d DIR start: the list of folders took the last word, too
+        action = os.path.basename(folders[-1])
+        given["configurators"] = folders[:-1]
+    if action not in DAEMON:
+        said = f"{action!r} is no action of the daemon" if action else "the daemon needs an action"
+        raise SettingsError(f"{said}: {', '.join(DAEMON)}")
+
+    def reread() -> Settings:
+        return load(given, "daemon")
+
+    if action in ("stop", "status"):  # what a daemon needs no more
+        return getattr(daemon, action)(load(given, "daemon", strict=False))  # type: ignore[no-any-return]
+    settings = reread()
+    if action in ("start", "restart"):
+        successor = ["start" if word == "restart" else word for word in words] + ["--nodaemonize"]
+        return getattr(daemon, action)(settings, reread, successor)  # type: ignore[no-any-return]
+    return getattr(daemon, action)(settings)  # type: ignore[no-any-return]
+
+
+def _fail(said: str, code: int) -> int:
+    print(f"singularity: {said}", file=sys.stderr)
+    return code

@@ -1,0 +1,121 @@
+"""A new version of the agent: fetched, checked, tried, and only then put in the place of the present one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Optional
+
+from singularity import download, signature, trial
+from singularity.crypto import hasher
+from singularity.errors import Refused
+from singularity.program import is_one_file
+
+if TYPE_CHECKING:
+    from singularity.guest import Guest
+
+MOST_BYTES = 16 * 2**20
+MOST_SIGNATURE = 4096
+FETCH_SECONDS = 18
+"""With a trial of some seconds this is within the 30 s that hosts wait."""
+DIGESTS = {32: "md5", 64: "sha256", 128: "sha512"}
+NEW = ".new"
+FORMER = ".former"
+
+
+def update(guest: Guest, url: str, digest: str, signed: Optional[bytes] = None) -> str:
+    """Let the program at *url* take over, if it is what *digest* says; return its version. Raises Refused.
+
+    It is started on a socket of its own and asked; where it does not answer nothing was changed. *signed* is its
+    signature, which is looked for at *url* + `.sig` where it is None and the settings ask for one.
+    """
+    present = program()
+    new = f"{present}.{os.urandom(4).hex()}{NEW}"
+    try:
+        download.fetch(url, new, MOST_BYTES, FETCH_SECONDS)
+        _check_digest(new, digest)
+        if guest.settings.update_key:
+            _check_signature(guest.settings.update_key, new, url, signed)
+        if not is_one_file(new):
+            raise Refused("The new version is no program of one file, as zipapp makes them")
+        mode = os.stat(present)
+        os.chown(new, mode.st_uid, mode.st_gid)
+        os.chmod(new, mode.st_mode & 0o7777)
+        version = trial.ask(new, guest.settings)
+        guest.succeed(new)
+    except BaseException:
+        _remove(new)
+        raise
+    return version
+
+
+def is_present(digest: str) -> bool:
+    """Return whether the running program has this digest. Raises Refused."""
+    return _digest(program(), len(digest)) == digest
+
+
+def program() -> str:
+    """Return the path of the running program. Raises Refused where it is not one file that could be replaced."""
+    path = os.path.abspath(sys.argv[0])
+    if not is_one_file(path):
+        raise Refused("This agent was not installed as one file, so that no other can replace it")
+    return path
+
+
+def install(new: str) -> None:
+    """Put *new* in the place of the running program, of which a copy remains. Raises OSError."""
+    present = program()
+    _remove(present + FORMER)
+    os.link(present, present + FORMER)
+    os.replace(new, present)
+    _restore_context(present)
+
+
+def roll_back() -> None:
+    """Put the former program back. Raises OSError."""
+    path = os.path.abspath(sys.argv[0])
+    os.replace(path + FORMER, path)
+
+
+def _check_digest(path: str, wanted: str) -> None:
+    if _digest(path, len(wanted)) != wanted:
+        raise Refused("The new version has another digest than it should have")
+
+
+def _digest(path: str, size: int) -> str:
+    name = DIGESTS.get(size)
+    if name is None:
+        raise Refused(f"The digest is none of {', '.join(DIGESTS.values())}")
+    made = hasher(name)
+    with open(path, "rb") as file:
+        for piece in iter(lambda: file.read(65536), b""):
+            made.update(piece)
+    return str(made.hexdigest())
+
+
+def _check_signature(key: str, path: str, url: str, signed: Optional[bytes]) -> None:
+    if signed is None:
+        fetched = path + ".sig"
+        try:
+            download.fetch(url + ".sig", fetched, MOST_SIGNATURE, FETCH_SECONDS / 3)
+            with open(fetched, "rb") as file:
+                signed = file.read()
+        finally:
+            _remove(fetched)
+    if not signature.verify(key, signed, path):
+        raise Refused("The new version is not signed by the key that signs updates")
+
+
+def _restore_context(path: str) -> None:
+    """Give the program the SELinux context of its place, where there is SELinux."""
+    import subprocess
+
+    if os.path.exists("/sys/fs/selinux/enforce"):
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(["restorecon", path], stderr=subprocess.DEVNULL, timeout=10)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
