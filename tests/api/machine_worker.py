@@ -35,6 +35,8 @@ def working(fleet: Fleet) -> Iterator[None]:
         ended.set()
         thread.join()
         connection.close()
+        for hypervisor in fleet.client.get("/api/v1/hypervisors").json()["items"]:
+            fleet.services.hypervisors.forget(hypervisor["name"])  # or later tests see their machines
 
 
 def _work(fleet: Fleet, connection: object, ended: threading.Event) -> None:
