@@ -144,7 +144,7 @@ def test_commands_end_with_their_own_code(controller: Controller) -> None:
     assert run(controller, "sh", "-c", "echo no >&2; exit 7") == (7, "no\n")
     body = {"argv": ["sh", "-c", 'cat; echo "$A {{ 7 * 7 }}"'], "stdin": SECRET, "environment": {"A": "b c"}}
     answer = asked(controller, "POST", "command", body)
-    assert answer.json() == {"rc": 0, "stdout": f"{SECRET}b c {{{{ 7 * 7 }}}}\n", "stderr": ""}
+    assert answer.json() == {"rc": 0, "stdout": f"{SECRET}b c {{{{ 7 * 7 }}}}\n", "stderr": "", "truncated": False}
     done = controller.commctl("guest", "exec", "--stdin", "web", "sh", "-c", "cat; exit 9", timeout=60, input=SECRET)
     assert (done.returncode, done.stdout, done.stderr) == (9, SECRET, "")
     lost = asked(controller, "POST", "command", {"argv": ["no-such-program"]})
