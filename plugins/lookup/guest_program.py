@@ -10,8 +10,8 @@ short_description: Build the guest agent's program
 version_added: 0.1.0
 author: The Commissaire authors (@commissaire)
 description:
-  - Builds the program of Commissaire's guest agent, for M(commissaire.fleet.guest_file) to write where nobody gets in by
-    ssh. Where somebody does, M(commissaire.fleet.guest_program) puts it there.
+  - Builds the program of Commissaire's guest agent, for M(commissaire.fleet.guest_file) to write where nobody gets in
+    by ssh. Where somebody does, M(commissaire.fleet.guest_program) puts it there.
   - The same collection always builds the same bytes, whoever builds them.
 options: {}
 seealso:
