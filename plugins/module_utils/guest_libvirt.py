@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -14,6 +15,8 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent impo
 from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import AGENT
 
 MOST_BYTES = 4 * 1024 * 1024 - 1024  # VIR_NET_MESSAGE_STRING_MAX, with some room
+SIGN_SECONDS = 5.0
+_NO_SIGN = "not available for now"
 _REFUSAL = re.compile(r"unable to execute QEMU agent command '([\w-]+)': (.*)", re.DOTALL)
 
 
@@ -29,13 +32,19 @@ class LibvirtLines:
 
         if len(question) > MOST_BYTES:
             raise GuestError(f"a message of {len(question)} bytes is too large for libvirt, which takes {MOST_BYTES}")
-        try:
-            return str(libvirt_qemu.qemuAgentCommand(self._domain, question, max(1, math.ceil(seconds)), 0))
-        except hypervisor.libvirt.libvirtError as error:
-            refused = _REFUSAL.search(str(error))
-            if refused:
-                raise GuestRefused(refused[1], refused[2]) from error
-            raise GuestError(f"its guest agent does not answer: {error}; {self._next_step()}") from error
+        patience = max(1, math.ceil(seconds))
+        deadline = time.monotonic() + patience
+        while True:
+            begun = time.monotonic()
+            try:
+                return str(libvirt_qemu.qemuAgentCommand(self._domain, question, patience, 0))
+            except hypervisor.libvirt.libvirtError as error:
+                refused = _REFUSAL.search(str(error))
+                if refused:
+                    raise GuestRefused(refused[1], refused[2]) from error
+                ended = time.monotonic()
+                if not _is_unasked(error, ended - begun, patience) or ended > deadline:
+                    raise GuestError(f"its guest agent does not answer: {error}; {self._next_step()}") from error
 
     def _next_step(self) -> str:
         try:
@@ -43,6 +52,15 @@ class LibvirtLines:
         except hypervisor.libvirt.libvirtError:
             return "the machine is gone meanwhile"
         return next_step(bool(active), definition)
+
+
+def _is_unasked(error: Exception, seconds: float, patience: int) -> bool:
+    """Return whether an agent that is slow has not even been given the question, so that it can be asked once more.
+
+    libvirt first waits 5 s for a sign of the agent, then as long as it was told to for the answer, and calls both the
+    same. What has failed in between was the sign.
+    """
+    return _NO_SIGN in str(error) and SIGN_SECONDS - 1 < seconds < min(patience, SIGN_SECONDS + 3)
 
 
 def machine(connection: Any, name: str) -> Any:

@@ -33,6 +33,12 @@ options:
     description: How many seconds the command may take. One that takes longer is killed, what it has started is not.
     type: int
     default: 300
+  hide_secrets:
+    description:
+      - Whether what O(stdin) and O(environment) hold is hidden where the command says it. Without that its output is
+        told as it is; keep it out of logs then.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: The command is not run.
@@ -105,12 +111,15 @@ def main() -> None:
             "stdin": {"type": "str", "no_log": True},
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "timeout": {"type": "int", "default": 300},
+            "hide_secrets": {"type": "bool", "default": True, "no_log": False},
         },
         required_if=REQUIRED_IF,
         supports_check_mode=True,
     )
     argv = module.params["argv"]
     stdin, environment = (secret(module, name, SHORTEST_SECRET) for name in ("stdin", "environment"))
+    if not module.params["hide_secrets"]:
+        module.no_log_values = set()
     if not argv or not argv[0]:
         module.fail_json(msg="argv is empty; give a program")
     with connected(module) as guest:

@@ -100,7 +100,10 @@ def test_an_empty_file_is_one(fleet: Fleet, guests: Guests) -> None:
 def test_a_command_answers_with_its_exit_code_and_what_it_printed(fleet: Fleet, guests: Guests) -> None:
     body = {"argv": ["echo", "a b", "{{ c }}"], "stdin": "\nin", "environment": {"LANG": "C"}, "timeout_seconds": 7}
     answer = fleet.client.post(f"{WEB}/command", json=body)
-    assert (answer.status_code, answer.json()) == (200, {"rc": 0, "stdout": "a b {{ c }}\nin", "stderr": ""})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"rc": 0, "stdout": "a b {{ c }}\nin", "stderr": "", "truncated": False},
+    )
     private = guests.jobs[0].private
     assert private is not None
     assert (private.variables["guest_timeout"], private.variables["guest_environment"]) == (7, {"LANG": "C"})

@@ -16,7 +16,7 @@ from commissaire.commctl.guest_input import (
     read_source,
     write_target,
 )
-from commissaire.commctl.output import OutputOption, show, tell
+from commissaire.commctl.output import OutputOption, show, tell, warn
 from commissaire.commctl.transfer import Transfer
 
 app = typer.Typer(help="Reach into virtual machines, by their guest agents.", no_args_is_help=True)
@@ -147,6 +147,8 @@ def exec_(
     result = ask(ctx, "POST", machine, "command", transport, domid, body=body).json()
     write(result["stdout"].encode())
     write(result["stderr"].encode(), sys.stderr)
+    if result.get("truncated"):
+        warn("it printed more than its agent keeps; the rest is lost")
     raise typer.Exit(min(max(int(result["rc"]), 0), 255))
 
 

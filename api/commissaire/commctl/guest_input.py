@@ -56,12 +56,12 @@ def read_network(file: Path | None, hostname: str | None) -> dict[str, Any]:
     """Return what a network is to be like. Raises CommctlError when the file holds no such thing."""
     body: Any = {}
     if file is not None:
-        import yaml
+        from commissaire.commctl.plain_yaml import YAMLError, load
 
         text = sys.stdin.read() if file == _STANDARD_INPUT else read_text(file, "file")
         try:
-            body = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            body = load(text)
+        except YAMLError as error:
             raise CommctlError(f"{file} is neither YAML nor JSON: {error}") from None
         if not isinstance(body, dict):
             raise CommctlError(f"{file} holds no mapping with hostname and interfaces")

@@ -77,6 +77,8 @@ def _connection(kind: OperationKind) -> dict[str, Any]:
 def _private(kind: OperationKind, variables: dict[str, Any], given: Given) -> Private:
     if kind == OperationKind.GUEST_AGENT:
         variables |= {"guest_agent_through": "qemu", "guest_agent_on": "localhost"}
+    if kind == OperationKind.GUEST_COMMAND:
+        variables["guest_hide_secrets"] = False  # in no log; and an answer with asterisks would be another one
     fetches = kind == OperationKind.GUEST_FILE and variables.get("guest_state") == FETCHED
     return Private(
         module=f"commissaire.fleet.{kind}",

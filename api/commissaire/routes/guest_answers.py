@@ -112,7 +112,8 @@ def _told(operation: Operation, found: dict[str, Any]) -> Response:
     if kind == OperationKind.GUEST_PASSWORD:
         return Response(status_code=204)
     if kind == OperationKind.GUEST_COMMAND:
-        return _json(CommandResult(**{key: found.get(key) or "" for key in ("stdout", "stderr")}, rc=found["rc"]))
+        said = {key: found.get(key) or "" for key in ("stdout", "stderr")}
+        return _json(CommandResult(rc=found["rc"], **said, truncated=bool(found.get("truncated"))))
     changed = bool(found.get("changed"))
     if kind == OperationKind.GUEST_NETWORK:
         return _json(NetworkResult(changed=changed))

@@ -7,6 +7,7 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt", reason="no libvirt-python here; make setup builds it with libvirt-dev")
 
+from ansible_collections.commissaire.fleet.plugins.module_utils import guest_libvirt  # noqa: E402
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import (  # noqa: E402
     GuestAgent,
     GuestError,
@@ -82,3 +83,18 @@ def test_a_short_time_is_a_second_at_least(monkeypatch):
     monkeypatch.setitem(sys.modules, "libvirt_qemu", command)
     assert GuestAgent(LibvirtLines(domain()), 0.2).ask("guest-ping") == {}
     assert asked == [('{"execute": "guest-ping"}', 1, 0)]
+
+
+def test_an_agent_that_was_too_slow_to_be_asked_is_asked_again_and_no_other(monkeypatch):
+    clock, calls, patience = [0.0], [], 30
+
+    def command(_domain, question, seconds, _flags):
+        calls.append(question)
+        clock[0] += 5.2 if len(calls) < 4 else seconds
+        raise libvirt.libvirtError("Guest agent is not responding: Guest agent not available for now")
+
+    monkeypatch.setattr(guest_libvirt.time, "monotonic", lambda: clock[0])
+    monkeypatch.setitem(sys.modules, "libvirt_qemu", SimpleNamespace(qemuAgentCommand=command))
+    with pytest.raises(GuestError, match="does not answer"):
+        LibvirtLines(domain()).exchange("{}", patience)
+    assert len(calls) == 4, "the fourth time it was asked, and said nothing"

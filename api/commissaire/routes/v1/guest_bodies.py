@@ -211,6 +211,7 @@ class CommandResult(BaseModel):
     rc: int = Field(description="Its exit code.")
     stdout: str
     stderr: str
+    truncated: bool = Field(description="Whether it printed more than its agent keeps.")
 
 
 class NetworkResult(BaseModel):
