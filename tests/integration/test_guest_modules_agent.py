@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_vm_data import vm_data
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import guest_program
-from lab.xenstore import XenStore
 
 from direct_module import run_directly
+from lab.xenstore import XenStore
 
 from .agent_daemon import MAC, AgentDaemon
 
