@@ -68,8 +68,11 @@ def memory_guest(**settings: Any) -> Guest:
     return Guest(Settings(**settings), files, cache)
 
 
-def build_program(path: Path, version: str = "1.0.0") -> Path:
-    """Build the agent as the one file that it is installed as; *version* is what it says that it is."""
+def build_program(path: Path, version: str = "1.0.0", *, beginning: str = "") -> Path:
+    """Build the agent as the one file that it is installed as; *version* is what it says that it is.
+
+    *beginning* is what it does first of all.
+    """
     source = path.with_suffix(".source")
     package = source / "singularity"
     for file in PACKAGE.rglob("*.py"):
@@ -77,6 +80,6 @@ def build_program(path: Path, version: str = "1.0.0") -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
     (package / "__init__.py").write_text(f'__version__ = "{version}"\n')
-    (source / "__main__.py").write_text(MAIN)
+    (source / "__main__.py").write_text(beginning + MAIN)
     zipapp.create_archive(source, path, "/usr/bin/env python3")
     return path

@@ -80,6 +80,21 @@ def test_a_new_version_takes_over_in_the_same_process(agent: InstalledAgent, tmp
     assert agent.daemon("stop").returncode == 0
 
 
+def test_a_version_that_passes_its_trial_and_does_not_take_over_is_put_back(
+    agent: InstalledAgent, tmp_path: Path
+) -> None:
+    beginning = "import sys\nif not any('trial-' in word for word in sys.argv):\n    raise SystemExit(3)\n"
+    new = build_program(tmp_path / "new", "1.2.3", beginning=beginning)
+    agent.daemon("start")
+    former, version = agent.program.read_bytes(), agent.ask("version")["message"]
+    assert agent.ask("agentupdate", f"file://{new},{md5(new)}")["returncode"] == "0"
+    until(lambda: Path(f"{agent.program}.former").exists())
+    until(lambda: agent.program.read_bytes() == former)
+    until(lambda: agent.daemon("status").returncode == 0)
+    assert agent.ask("version")["message"] == version
+    assert agent.daemon("stop").returncode == 0
+
+
 def test_the_host_may_send_an_object_and_a_better_digest(agent: InstalledAgent, tmp_path: Path) -> None:
     new = build_program(tmp_path / "new", "2.0")
     agent.daemon("start")

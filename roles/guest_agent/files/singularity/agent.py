@@ -101,19 +101,21 @@ class Agent:
 def replace_process(program: str, arguments: List[str], folder: str) -> None:
     """Put *program* in the place of the running one, and start it in this very process; does not return.
 
-    Where it can't be started the former one is put back and started. Raises OSError where not even that can be done.
+    Where it can't be started, or does not come up, the former one is put back and started. Raises OSError where that
+    can't be done either.
     """
     import sys
 
-    from singularity import update
+    from singularity import succession, update
 
     path = os.path.abspath(sys.argv[0])
     command = [sys.executable, path, *arguments]
+    os.chdir(folder)
     try:
         update.install(program)
+        succession.guard(update.roll_back, command)
     except (OSError, Refused) as error:
         _log.error("the new version can't be installed: %s at %s", error, place(error))
-    os.chdir(folder)
     try:
         os.execv(sys.executable, command)
     except OSError:
