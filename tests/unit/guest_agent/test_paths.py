@@ -171,6 +171,8 @@ def test_a_path_that_is_none_is_refused_by_a_message_that_can_be_sent(path):
         (["/home/*/.ssh"], "/home/bob/x/.ssh/authorized_keys", False),
         (["/home/**/.ssh"], "/home/bob/x/.ssh/authorized_keys", True),
         (["/**/shadow"], "/etc/shadow", True),
+        (["*.key"], "/root/x.key", True),
+        (["*.key"], "/root/x.keys", False),
         (["/"], "/anything", True),
         (["/a", "/b?"], "/b1/c", True),
     ],
