@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -113,7 +112,7 @@ def machine(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
             vm_create_image="/root/image.qcow2",
             vm_create_user="ann",
             vm_create_authorized_keys=[lab.private_key.with_suffix(".pub").read_text().strip()],
-            vm_create_user_data={"ssh_pwauth": True, "users": []},
+            vm_create_user_data={"ssh_pwauth": True},
             vm_create_network_config={"version": 2, "ethernets": {"eth0": ethernet}},
             ansible_user="ann",
             ansible_become=True,
@@ -142,7 +141,8 @@ def reaches_into(machine: Machine, before: str, after: str) -> None:
     assert (said["rc"], said["stdout"], said["stderr"]) == (0, "0\nin\n", "y\n")
     assert machine.module("command", argv=["/bin/false"])["rc"] == 1
 
-    wanted = {"path": PATH, "content_b64": base64.b64encode(CONTENT).decode(), "mode": "0640"}
+    (machine.host.root / "root/content").write_bytes(CONTENT)
+    wanted = {"path": PATH, "src": "/root/content", "mode": "0640"}
     foreseen = machine.done("file", "--check", **wanted)
     made = machine.done("file", **wanted)
     again = machine.done("file", **wanted)
