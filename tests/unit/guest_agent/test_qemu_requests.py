@@ -107,6 +107,19 @@ def test_a_fault_of_the_agent_is_told_without_what_was_asked_for(
     assert "could not be answered" in caplog.text
 
 
+def test_the_log_has_the_names_of_commands_and_nothing_else_of_them(
+    asker: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "singularity")
+    asker.answer("guest-exec", path="/no/secret", arg=["secret"], input_data="c2VjcmV0")
+    asker.answer("guest-set-user-password", username="secret", password="c2VjcmV0", crypted=False)
+    asker.ask(PING)
+    assert "guest-exec was refused" in caplog.text
+    assert "guest-ping was answered" in caplog.text
+    assert "secret" not in caplog.text
+    assert "c2VjcmV0" not in caplog.text
+
+
 class TestAllowed:
     """Which commands are switched off, and that guest-info tells it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 from singularity import channels, guest, log, notify
@@ -82,16 +83,19 @@ class Agent:
         notify.notify("READY=1")
 
     def stop(self) -> None:
-        """Let the loop end."""
+        """Let the loop end, and nobody take over."""
         _log.info("stopping")
+        if self.successor:
+            with suppress(OSError):
+                os.unlink(self.successor)
+            self.successor = None
         self._loop.stop()
 
     def _succeed(self, program: str) -> None:
-        self._loop.later(SUCCESSION_SECONDS, lambda: self._end_for(program))
-
-    def _end_for(self, program: str) -> None:
+        if self.successor:
+            raise Refused("Another version is about to take over already")
         self.successor = program
-        self._loop.stop()
+        self._loop.later(SUCCESSION_SECONDS, self._loop.stop)
 
 
 def replace_process(program: str, arguments: List[str], folder: str) -> None:

@@ -36,9 +36,11 @@ class Qemu:
         It never raises because of the request. After guest-sync-delimited the line begins with a byte 0xFF.
         """
         self._session.delimited = False
+        name = request.get("execute") if isinstance(request, dict) else None
         try:
             value = self._run(request)
             if value is None:
+                LOG.info("%.80s was begun", name)
                 return None
             reply = {"return": value}
         except NotFound as error:
@@ -50,6 +52,7 @@ class Qemu:
         except Exception as error:  # the next request must be heard, whatever this one was
             LOG.exception("a request could not be answered")
             reply = failure(f"The request failed inside the agent ({type(error).__name__}): its log says more")
+        LOG.info("%.80s was %s", name, "answered" if "return" in reply else "refused")
         if isinstance(request, dict) and "id" in request:
             reply["id"] = request["id"]
         return (SENTINEL if self._session.delimited else b"") + json.dumps(reply).encode() + b"\n"
