@@ -24,6 +24,7 @@ PROGRAM = "qemu-ga"
 PACKAGE = Path(__file__).parents[2] / "roles/guest_agent/files"
 START_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
+END_SECONDS = 10.0
 SHELL = "/bin/sh"
 
 SAME_REQUESTS: list[Any] = [
@@ -183,7 +184,11 @@ class Agent:
         self.process.terminate()
         assert self.process.stderr is not None
         self.process.stderr.close()
-        self.process.wait(10)
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:  # qemu-ga that still writes to whoever has gone
+            self.process.kill()
+            self.process.wait()
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, dict):

@@ -207,7 +207,7 @@ TARGETS: dict[str, type[Target]] = {
 
 def check_nova(answer: bytes) -> None:
     """Raise Finding for an answer that hosts can't read."""
-    reply = json.loads(answer)
+    reply = json.loads(answer, parse_constant=_no_json)
     if set(reply) != {"returncode", "message"} or not all(isinstance(value, str) for value in reply.values()):
         raise Finding(f"no answer of nova's dialect: {answer!r}")
     if not set(reply["message"]) <= PRINTABLE:
@@ -220,7 +220,11 @@ def check_qemu(answer: bytes | None) -> Any:
         return None
     if not answer.endswith(b"\n") or answer.count(b"\n") != 1:
         raise Finding(f"not one line: {answer!r}")
-    reply = json.loads(answer.lstrip(b"\xff"))
+    reply = json.loads(answer.lstrip(b"\xff"), parse_constant=_no_json)
     if len({"return", "error"} & set(reply)) != 1 or not set(reply) <= {"return", "error", "id"}:
         raise Finding(f"no answer of QEMU's dialect: {answer!r}")
     return reply
+
+
+def _no_json(word: str) -> None:
+    raise Finding(f"{word} is no JSON")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,14 @@ def test_an_id_comes_back_with_answers_and_with_errors(asker: Asker, identity: A
         reply = asker.qemu.answer({**request, "id": identity})
         assert reply is not None
         assert json.loads(reply)["id"] == identity
+
+
+def test_an_id_that_no_answer_can_carry_is_left_out(asker: Asker) -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for identity in (deep, math.nan, [math.inf]):
+        assert asker.qemu.answer({"execute": PING, "id": identity}) == b'{"return": {}}\n'
 
 
 def test_only_the_answer_to_a_delimited_sync_begins_with_the_sentinel(asker: Asker) -> None:
