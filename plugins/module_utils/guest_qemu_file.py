@@ -56,7 +56,7 @@ if [ -n "$4" ]; then chgrp -- "$4" "$1" || exit 1; fi
 if [ -n "$2" ]; then chmod -- "$2" "$1" || exit 1; fi
 """
 REMOVE = """
-if [ -d "$1" ] && ! [ -L "$1" ]; then echo "it is a folder" >&2; exit 1; fi
+if [ -d "$1" ] && ! [ -L "$1" ]; then echo "it is no regular file, but a folder" >&2; exit 1; fi
 rm -f -- "$1"
 """
 DROP = 'rm -f -- "$1"'
@@ -67,14 +67,13 @@ class QemuFiles:
 
     def __init__(self, guest: QemuGuest) -> None:
         self._guest = guest
+        self._has_shell = True
 
     def look(self, path: str, most: int) -> GuestFile | None:
         """Return a file with `most` bytes of its content, None when it is not there. Raise GuestError."""
-        known: list[str] = []
-        if self._guest.can("guest-exec"):
-            known = self._guest.demand(LOOK, path, what=f"file {path}").split()
-            if known == ["missing"]:
-                return None
+        known = self._attributes(path)
+        if known == ["missing"]:
+            return None
         content, whole = bytearray(), True
         try:
             for piece in self.pieces(path):
@@ -100,32 +99,51 @@ class QemuFiles:
         self._guest.require("guest-file-open")
         return self._guest.agent.pieces(path)
 
-    def apply(self, path: str, plan: Wanted, before: GuestFile | None) -> None:
-        """Bring a file into the planned form. Raise GuestError.
+    def apply(self, path: str, plan: Wanted, before: GuestFile | None) -> bool:
+        """Bring a file into the planned form, and return whether that has changed anything. Raise GuestError.
 
-        Other processes see the old file or the new one, unless the agent allows neither commands nor to inject files.
+        Other processes see the old file or the new one, unless the agent allows no commands, and can't inject it whole.
         """
         content = plan.content
         if content is None and before is not None and before.whole and self._guest.can(INJECT_FILE):
             content = before.content
         if content is not None and len(content) <= MOST_INJECTED_BYTES and self._guest.can(INJECT_FILE):
-            encoded = base64.b64encode(content).decode()
-            given = {"mode": plan.mode, "owner": plan.owner, "group": plan.group}
-            self._guest.ask(INJECT_FILE, path=path, **{"buf-b64": encoded}, **given)
-        elif content is None:
+            return self._inject(path, content, plan)
+        if content is None:
             given_texts = [plan.mode or "", plan.owner or "", plan.group or ""]
             self._guest.demand(ADJUST, path, *given_texts, what=f"file {path}")
-        elif self._guest.can("guest-exec"):
+        elif self._guest.can("guest-exec") and self._has_shell:
             self._replace(path, content, plan)
+        elif self._guest.can(INJECT_FILE):
+            self._inject(path, b"", plan)
+            self._guest.agent.write(path, content)
         elif (plan.mode in (None, NEW_MODE)) and not plan.owner and not plan.group and before is not None:
             self._guest.require("guest-file-open")
             self._guest.agent.write(path, content)  # what is there keeps its mode and owner
         else:
             self._guest.require("guest-exec")
+            raise GuestError(f"file {path}: its guest agent can't run /bin/sh, which this takes")
+        return True
 
     def remove(self, path: str) -> None:
         """Remove a file, or a link. Raise GuestError."""
         self._guest.demand(REMOVE, path, what=f"file {path}")
+
+    def _attributes(self, path: str) -> list[str]:
+        """Return a file's mode, owner and group as LOOK prints them; nothing where no command can be run for that."""
+        if not self._guest.can("guest-exec") or not self._has_shell:
+            return []
+        try:
+            return self._guest.demand(LOOK, path, what=f"file {path}").split()
+        except GuestRefused:
+            self._has_shell = False  # it runs commands, but there is no shell where it does
+            return []
+
+    def _inject(self, path: str, content: bytes, plan: Wanted) -> bool:
+        """Let Commissaire's agent write a file, and return whether it had to: it knows what we may not have seen."""
+        given = {"mode": plan.mode, "owner": plan.owner, "group": plan.group}
+        told = self._guest.ask(INJECT_FILE, path=path, **{"buf-b64": base64.b64encode(content).decode()}, **given)
+        return bool((told or {}).get("changed", True))
 
     def _replace(self, path: str, content: bytes, plan: Wanted) -> None:
         lines = self._guest.demand(PREPARE, path, what=f"file {path}").splitlines()

@@ -11,7 +11,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING
 
-from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import GuestError
+from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import GuestError, GuestRefused
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_qemu import RESET_NETWORK
 
 if TYPE_CHECKING:
@@ -58,15 +58,21 @@ class QemuNetwork:
         """Return what would change of the guest's files, as a diff; None where the agent lets nobody look."""
         if not self._guest.is_ours():
             return self._apply(self._put(), vm_data, "--noop")
-        return self._apply([OURS], vm_data, "--noop") if self._guest.can("guest-exec") else None
+        if not self._guest.can("guest-exec"):
+            return None
+        try:
+            return self._apply([OURS], vm_data, "--noop")
+        except GuestRefused:
+            return None  # it runs commands, but not this one, which may have another name there
 
-    def reset(self, vm_data: Mapping[str, str]) -> None:
-        """Let the guest have this network. Raise GuestError."""
-        if self._guest.is_ours():
-            self._guest.require(RESET_NETWORK)
-            self._guest.agent.ask_patiently(self._seconds, RESET_NETWORK, **{"vm-data": dict(vm_data)})
-        else:
+    def reset(self, vm_data: Mapping[str, str]) -> bool:
+        """Let the guest have this network, and return whether that has changed anything. Raise GuestError."""
+        if not self._guest.is_ours():
             self._apply(self._put(), vm_data)
+            return True
+        self._guest.require(RESET_NETWORK)
+        told = self._guest.agent.ask_patiently(self._seconds, RESET_NETWORK, **{"vm-data": dict(vm_data)})
+        return bool((told or {}).get("changed", True))
 
     def _apply(self, command: Sequence[str], vm_data: Mapping[str, str], *options: str) -> str:
         argv = [*command, "apply", "network", "--vm-data", "-", *options]

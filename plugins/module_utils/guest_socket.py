@@ -82,9 +82,7 @@ class _Stream:
             self._socket.connect(path)
         except OSError as error:
             self._socket.close()
-            raise GuestError(
-                f"nobody answers on the socket {path}: {error}; is the machine on?"
-            ) from error
+            raise GuestError(f"nobody answers on the socket {path}: {error}; is the machine on?") from error
 
     def send(self, data: bytes, deadline: float) -> None:
         try:

@@ -125,7 +125,7 @@ def domain_number(store: Xenstore, name: str | None, domid: int | None) -> int:
     wanted = (name or "").encode()
     found = [each for each in present if each.isdigit() and store.read(f"/local/domain/{each}/name") == wanted]
     if len(found) != 1:
-        why = "several domains have this name; give domid" if found else "there is no domain of this name"
+        why = "several domains have this name; give domid" if found else "there is no such domain"
         raise GuestError(f"{why}; xl list tells which there are")
     return int(found[0])
 

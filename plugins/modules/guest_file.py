@@ -212,8 +212,9 @@ def provide(files: QemuFiles, module: AnsibleModule, wanted: Wanted) -> dict[str
         plan = plan_file(before, wanted)
     except ValueError as error:
         raise GuestError(f"file {path}: {error}") from error
+    changed = plan is not None
     if plan and not module.check_mode:
-        files.apply(path, plan, before)
+        changed = files.apply(path, plan, before)
     after = planned(before, plan)
     hidden = module.params["secret"]
     if hidden is None:
@@ -224,7 +225,7 @@ def provide(files: QemuFiles, module: AnsibleModule, wanted: Wanted) -> dict[str
     diff["after"] = header(after) + shown(after.content, hidden, after.whole)
     if hidden and plan and plan.content is not None:
         diff["after"] += "(it differs)\n"
-    return {"changed": plan is not None, "file": told, "diff": diff}
+    return {"changed": changed, "file": told, "diff": diff}
 
 
 def planned(before: GuestFile | None, plan: Wanted | None) -> GuestFile:

@@ -209,9 +209,10 @@ def by_qemu(guest: Any, wanted: dict[str, str], module: AnsibleModule) -> tuple[
     program = Path(place).read_bytes() if place else None
     with QemuNetwork(guest, program, module.params["timeout_seconds"]) as network:
         differs = network.differs(wanted)
-        if differs != "" and not module.check_mode:
-            network.reset(wanted)
-    return differs != "", {"prepared": differs if differs is not None else "(its agent lets nobody look)\n"}
+        changed = differs != ""
+        if changed and not module.check_mode:
+            changed = network.reset(wanted)
+    return changed, {"prepared": differs if differs is not None else "(its agent lets nobody look)\n"}
 
 
 def by_nova(guest: Any, wanted: dict[str, str], module: AnsibleModule) -> tuple[bool, dict[str, Any]]:

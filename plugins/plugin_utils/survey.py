@@ -26,7 +26,7 @@ def survey_questions(
         kind = spec.get("type", "str")
         if name in leave_out or kind not in TYPES:
             continue
-        answer = "multiplechoice" if spec.get("choices") else TYPES[kind]
+        answer = "multiplechoice" if spec.get("choices") else "password" if spec.get("no_log") else TYPES[kind]
         question = {
             "variable": name,
             "question_name": name.replace("_", " ").capitalize(),

@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
+from direct_module import run_directly
+
 pytestmark = pytest.mark.integration
 
 BIN = Path(sys.executable).parent
-MODULES = "ansible_collections.commissaire.fleet.plugins.modules"
 LARGE = 3 * 1024 * 1024 + 17
 NOTES = """\
 import json, pathlib, sys
@@ -59,17 +60,7 @@ class Guest:
 
     def run(self, module: str, /, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """Return what a module says, as Ansible runs it."""
-        given = {"transport": "socket", "socket": str(self.socket), "_ansible_check_mode": check, **arguments}
-        done = subprocess.run(
-            [sys.executable, "-m", f"{MODULES}.{module}"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout.lstrip().startswith("{"), done.stdout + done.stderr
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
+        return run_directly(module, check, {"transport": "socket", "socket": str(self.socket), **arguments})
 
     def does(self, module: str, /, **arguments: Any) -> dict[str, Any]:
         result = self.run(module, **arguments)
@@ -183,7 +174,7 @@ def test_a_link_is_followed_to_be_written_and_not_to_be_removed(guest: Guest) ->
         ({"path": "relative", "content": ""}, "path relative is not absolute; begin it with /"),
         ({"path": "{files}"}, "file {files}: it is no regular file"),
         ({"path": "{files}/none"}, "file {files}/none: it is not there; give its content"),
-        ({"path": "{files}", "state": "absent"}, "file {files}: it is a folder"),
+        ({"path": "{files}", "state": "absent"}, "file {files}: it is no regular file, but a folder"),
         ({"path": "{files}/none", "state": "fetched", "dest": "{files}/dest"}, "No such file or directory"),
         ({"path": "{files}/file", "content_b64": "%"}, "content_b64 is no base64"),
         ({"path": "{files}/file", "src": "/nowhere"}, "src /nowhere can't be read where the module runs"),

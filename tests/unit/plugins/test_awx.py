@@ -37,6 +37,7 @@ CASES = {
         {"type": "multiplechoice", "choices": ["true", "false"], "default": "false"},
     ),
     "a text": ({"default": "", "description": "x"}, {"type": "text", "default": ""}),
+    "a secret": ({"no_log": True, "description": "x"}, {"type": "password", "default": ""}),
     "no default": ({"description": "x"}, {"default": ""}),
     "a description with markup": (
         {"description": ["C(when_needed) asks", "the  host;", "see V(x)."]},

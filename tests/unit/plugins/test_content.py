@@ -45,8 +45,9 @@ def test_every_action_is_documented_and_every_other_module_is_a_program():
     actions = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
     modules = {path.stem: path.read_text() for path in (ROOT / "plugins/modules").glob("*.py")}
     assert actions <= modules.keys()
+    completing = {name for name in actions if "run_with_file(" in (ROOT / f"plugins/action/{name}.py").read_text()}
     for name, text in modules.items():
-        assert ("\ndef main() -> None:\n" in text) == (name not in actions), name
+        assert ("\ndef main() -> None:\n" in text) == (name not in actions - completing), name
 
 
 def test_every_role_says_what_it_takes_and_every_default_is_said():

@@ -1,15 +1,13 @@
 """The modules that ask guest agents, run as Ansible runs them, against an agent of the nova dialect in a xenstore."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from direct_module import run_directly
 from unit.plugins.nova_agent import NovaAgent
 from unit.plugins.xenstored import running
 
-MODULES = "ansible_collections.commissaire.fleet.plugins.modules"
 VM_DATA = "/local/domain/7/vm-data"
 INTERFACE = {"mac": "52:54:00:12:34:56", "ips": [{"ip": "192.0.2.10", "netmask": "24"}], "gateway": "192.0.2.1"}
 
@@ -23,15 +21,7 @@ class Domain:
 
     def run(self, module, check=False, **arguments):
         given = {"transport": "xenstore", "socket": str(self.store.path), "name": "ns", "timeout_seconds": 5}
-        done = subprocess.run(
-            [sys.executable, "-m", f"{MODULES}.{module}"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": {**given, "_ansible_check_mode": check, **arguments}}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout.lstrip().startswith("{"), done.stdout + done.stderr
-        return json.loads(done.stdout)
+        return run_directly(module, check, {**given, **arguments})
 
     def asked(self):
         return [request["name"] for request in self.store.requests]
@@ -47,7 +37,7 @@ def test_it_tells_of_the_agent(domain):
     told = domain.run("guest_info")
     assert (told["agent"]["version"], told["agent"]["dialect"], told["hostname"]) == ("1.0", "nova", None)
     assert domain.run("guest_info", name=None, domid=7)["agent"] == told["agent"]
-    assert domain.run("guest_info", name="none")["msg"].startswith("machine none: there is no domain of this name")
+    assert domain.run("guest_info", name="none")["msg"].startswith("machine none: there is no such domain")
 
 
 def test_a_password_is_set_for_root_only_and_in_nothing_that_is_said(domain):

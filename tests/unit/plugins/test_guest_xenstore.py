@@ -83,7 +83,7 @@ def test_a_value_has_a_limit_of_its_own(client):
 def test_a_domain_is_found_by_its_name_or_number(store, client):
     assert domain_number(client, "ns", None) == 7
     assert domain_number(client, None, 7) == 7
-    with pytest.raises(GuestError, match="there is no domain of this name"):
+    with pytest.raises(GuestError, match="there is no such domain"):
         domain_number(client, "none", None)
     with pytest.raises(GuestError, match="there is no such domain"):
         domain_number(client, None, 8)
