@@ -84,3 +84,13 @@ def test_it_is_installed_beside_the_other_agent_in_its_place_and_removed(lab: La
     found = ["find", "/usr/local", "/etc", "/run", "/var/cache", "-name", "*singularity*"]
     assert run_module(lab, lab.hosts[0], "guest_command", name="web", argv=found)["stdout"] == ""
     assert play(lab, tmp_path, "guest_agent", guest_agent_state="absent").changed() == []
+
+    mute = {"guest_agent_replace_qemu": True, "guest_agent_functions": ["file", "password"]}
+    instead = play(lab, tmp_path, "guest_agent", **mute)
+    assert (instead.returncode, instead.changed()) == (0, ["web"]), instead.output
+    assert answering(lab) == "commissaire-guest"
+    refused = play(lab, tmp_path, "guest_agent", **mute)
+    assert "(commissaire-guest) runs no commands (guest-exec)" in refused.last("web")["message"]
+    run_module(lab, lab.hosts[0], "guest_file", name="web", path="/etc/ü", content="from within the unit\n")
+    read = run_module(lab, lab.hosts[0], "guest_file", name="web", path="/etc/ü", content="from within the unit\n")
+    assert (read.get("failed", False), read["changed"]) == (False, False), read

@@ -20,8 +20,8 @@ _LINKS = 40  # as many as the kernel follows
 class Policy:
     """Lists of what is allowed and denied: folders, or shell patterns, which reach below what they match.
 
-    `*` stays within a name, `**` stands for any number of names. One that does not begin with `/` matches in any folder.
-    An empty allow-list allows everything; deny wins.
+    `*` stays within a name, `**` stands for any number of names. One that does not begin with `/` matches anywhere. An
+    empty allow-list allows everything; deny wins.
     """
 
     def __init__(self, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
