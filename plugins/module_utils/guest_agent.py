@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 TIMEOUT_SECONDS = 5
-PIECE_BYTES = 262144
+PIECE_BYTES = 65536
+"""In base64 a message that libvirt sends, see `guest_libvirt`."""
 """So much of a file goes in one message: far below what libvirt (4 MiB) and agents (64 MiB) take."""
 KEYS = ("ed25519", "ecdsa", "rsa")
 """The kinds of keys that are looked for, by their file's name, the best first."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.commissaire.fleet.plugins.module_utils.guest_qemu import QemuGuest
 
-MOST_INJECTED_BYTES = 1024 * 1024
+MOST_INJECTED_BYTES = 65536
 """What is larger goes in pieces, also to an agent that could write it at once."""
 
 LOOK = """
