@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE # where it is set, every start of Ansible compiles it anew
 
-.PHONY: help setup packages kubernetes run demo test lint bench fuzz lab lab-down dist clean
+.PHONY: help setup packages kubernetes run demo test lint bench fuzz fuzz-guest lab lab-down dist clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench: packages ## Measure, against what a user would use instead
 
 fuzz: setup ## Send a server whatever its OpenAPI document allows and forbids, for SECONDS=600
 	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
+
+fuzz-guest: setup ## Send the guest agent's parsers whatever there is, for SECONDS=600
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[fuzz]'
+	PYTHONPATH=tests:roles/guest_agent/files $(BIN)/python -m fuzz.guest_agent --seconds $(SECONDS) $(ARGS)
 
 lab: packages ## Start a lab of HOSTS=3 machines, and say how to reach them
 	PYTHONPATH=tests $(BIN)/python -m lab up --hosts $(HOSTS)

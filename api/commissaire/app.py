@@ -29,6 +29,7 @@ from commissaire.configuration import SettingsError
 from commissaire.database import Database
 from commissaire.dispatch.embedded import EmbeddedDispatcher
 from commissaire.dispatch.workers import Workers
+from commissaire.fleet.hypervisor_credentials import ways_of
 from commissaire.fleet.hypervisors import list_hypervisors, record_local
 from commissaire.launcher.checks import Checks
 from commissaire.launcher.launcher import Launcher
@@ -219,7 +220,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         scheduler = Scheduler(database, dispatcher)
         old_answers = OldAnswers(database, store)
         throttle = Throttle(settings.refusal_delay_seconds)
-        hypervisors = Hypervisors()
+        hypervisors = Hypervisors(ways_of(database, store, (runtime, Path("/dev/shm"), settings.data_dir)))  # noqa: S108  a folder of our own
         stack.callback(hypervisors.close)
         events = MachineEvents(hypervisors, lambda: _links(database, hypervisors))
         app.state.services = services = Services(
@@ -238,7 +239,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.announced_hypervisors:
             services.announced = stack.enter_context(_listening(settings))
         with database.write() as session:
-            record_local(session, settings.local_hypervisor)
+            record_local(session, store, settings.local_hypervisor)
         refresher = Refresher(database, settings.sources, runtime)
         recovered = dispatcher.recover(at_start=True)
         if recovered:
@@ -331,6 +332,8 @@ def _runtime_directory(data_dir: Path) -> Iterator[Path]:
     parent = next((path for path in short if os.access(path, os.W_OK)), None)
     runtime = Path(tempfile.mkdtemp(prefix="commissaire-", dir=parent))
     link = data_dir / "runtime"
+    if link.is_symlink():
+        shutil.rmtree(link.readlink(), ignore_errors=True)  # of a server that was killed
     link.unlink(missing_ok=True)
     link.symlink_to(runtime)
     try:

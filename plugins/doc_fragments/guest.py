@@ -28,6 +28,29 @@ options:
     description: The connection to libvirt, as libvirt writes it, from where the module runs. For V(libvirt).
     type: str
     default: qemu:///system
+  uri_username:
+    description: Who signs in, where the hypervisor asks by SASL.
+    type: str
+    default: ""
+  uri_password:
+    description: The password that belongs to O(uri_username).
+    type: str
+    default: ""
+  uri_private_key_file:
+    description:
+      - The private key for C(qemu+ssh), a file where the module runs, or the public half of one that an ssh agent has.
+        Without it ssh looks for one as ever.
+    type: path
+  uri_known_hosts_file:
+    description:
+      - The keys of the hypervisor's SSH server for C(qemu+ssh), as in C(known_hosts). Without it they are looked up as
+        ssh does. With this or O(uri_private_key_file) a hypervisor whose key is not known is never trusted.
+    type: path
+  uri_pki_path:
+    description:
+      - The folder, where the module runs, with the certificates for C(qemu+tls), which are C(cacert.pem),
+        C(clientcert.pem) and C(clientkey.pem). Without it they are where libvirt looks for them.
+    type: path
   domid:
     description: The number of the Xen domain, instead of O(name). For V(xenstore).
     type: int

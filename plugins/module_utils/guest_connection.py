@@ -8,7 +8,7 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.commissaire.fleet.plugins.module_utils import hypervisor
+from ansible_collections.commissaire.fleet.plugins.module_utils import hypervisor, hypervisor_access
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import GuestError
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_libvirt import LibvirtLines, machine
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_nova import NovaGuest
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+PREFIX = "uri_"
+"""What parameters begin with by which libvirt is reached: a guest has users and passwords of its own."""
 ARGUMENTS: dict[str, Any] = {
-    **hypervisor.ARGUMENTS,
+    "uri": hypervisor.ARGUMENTS["uri"],
+    **{f"{PREFIX}{name}": argument for name, argument in hypervisor_access.ARGUMENTS.items()},
     "name": {"type": "str"},
     "transport": {"type": "str", "choices": ["libvirt", "xenstore", "socket"], "default": "libvirt"},
     "domid": {"type": "int"},
@@ -74,7 +77,7 @@ def _opened(module: AnsibleModule, opened: contextlib.ExitStack) -> QemuGuest | 
     parameters = module.params
     seconds = parameters["timeout_seconds"]
     if parameters["transport"] == "libvirt":
-        connection = opened.enter_context(hypervisor.connected(module))
+        connection = opened.enter_context(hypervisor.connected(module, prefix=PREFIX))
         return QemuGuest(LibvirtLines(machine(connection, parameters["name"])), seconds)
     if parameters["transport"] == "xenstore":
         store = Xenstore(parameters["socket"] or SOCKET)

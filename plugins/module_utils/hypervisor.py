@@ -10,6 +10,8 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.commissaire.fleet.plugins.module_utils import hypervisor_access
+from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor_access import Access, explained, way_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +25,7 @@ except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
 REFRESH_SECONDS = 120.0
-ARGUMENTS: dict[str, Any] = {"uri": {"type": "str", "default": "qemu:///system"}}
+ARGUMENTS: dict[str, Any] = {"uri": {"type": "str", "default": "qemu:///system"}, **hypervisor_access.ARGUMENTS}
 
 
 class HypervisorError(Exception):
@@ -31,25 +33,34 @@ class HypervisorError(Exception):
 
 
 @contextlib.contextmanager
-def connected(module: AnsibleModule, *, read_only: bool = False) -> Iterator[Any]:
-    """Give a libvirt connection to the parameter `uri`; whatever goes wrong with it ends the module, and says what."""
+def connected(module: AnsibleModule, *, read_only: bool = False, prefix: str = "") -> Iterator[Any]:
+    """Give a libvirt connection to the parameter `uri`; whatever goes wrong with it ends the module, and says what.
+
+    `prefix` is what the parameters begin with that are of `Access`.
+    """
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("libvirt-python"), exception=IMPORT_ERROR)
     try:
-        with connection_to(module.params["uri"], read_only=read_only) as connection:
+        access = Access.of(module.params, prefix)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    try:
+        with connection_to(module.params["uri"], access, read_only=read_only) as connection:
             yield connection
     except HypervisorError as error:
         module.fail_json(msg=str(error))
 
 
 @contextlib.contextmanager
-def connection_to(uri: str, *, read_only: bool = False) -> Iterator[Any]:
+def connection_to(uri: str, access: Access | None = None, *, read_only: bool = False) -> Iterator[Any]:
     """Give a libvirt connection to `uri`. Raise HypervisorError, which names it, for whatever goes wrong with it."""
     libvirt.registerErrorHandler(lambda *_: None, None)  # it would print each error
+    access = access or Access()
     try:
-        connection = (libvirt.openReadOnly if read_only else libvirt.open)(uri)
+        with way_to(uri, access) as way:
+            connection = _opened(way, access, read_only)
     except libvirt.libvirtError as error:
-        raise HypervisorError(f"hypervisor {uri} can't be reached: {error}") from error
+        raise HypervisorError(f"hypervisor {uri} can't be reached: {explained(str(error))}") from error
     try:
         yield connection
     except (libvirt.libvirtError, HypervisorError) as error:
@@ -57,6 +68,19 @@ def connection_to(uri: str, *, read_only: bool = False) -> Iterator[Any]:
     finally:
         with contextlib.suppress(libvirt.libvirtError):
             connection.close()
+
+
+def _opened(uri: str, access: Access, read_only: bool) -> Any:
+    if not access.username:
+        return (libvirt.openReadOnly if read_only else libvirt.open)(uri)
+    answers = {libvirt.VIR_CRED_AUTHNAME: access.username, libvirt.VIR_CRED_PASSPHRASE: access.password}
+
+    def answer(questions: list[list[Any]], _: None) -> int:
+        for question in questions:
+            question[4] = answers[question[0]]
+        return 0
+
+    return libvirt.openAuth(uri, [[*answers], answer, None], libvirt.VIR_CONNECT_RO if read_only else 0)
 
 
 def found(lookup: Any, *arguments: Any) -> Any:

@@ -40,9 +40,13 @@ def virt_type_of(connection: Any, wanted: str, pool: str) -> str:
     """
     if wanted != "auto":
         return wanted
+    return "kvm" if offers_kvm(connection) and runs_guests(connection, "kvm", pool) else "qemu"
+
+
+def offers_kvm(connection: Any) -> bool:
+    """Return whether the hypervisor says that it has KVM, which may still not work."""
     root = ET.fromstring(connection.getCapabilities())  # noqa: S314  libvirt's own
-    kinds = {domain.get("type") for domain in root.findall("guest/arch/domain")}
-    return "kvm" if "kvm" in kinds and runs_guests(connection, "kvm", pool) else "qemu"
+    return "kvm" in {domain.get("type") for domain in root.findall("guest/arch/domain")}
 
 
 def runs_guests(connection: Any, kind: str, pool_name: str) -> bool:

@@ -73,6 +73,12 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor impor
     connected,
     found,
 )
+from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor_access import (
+    Access,
+    authentication_file,
+    way_to,
+    with_parameters,
+)
 
 LOCATION = re.compile(r"(https?|ftp)://[^\s,]+")
 """Without a comma: what follows one is an option of virt-install's, and may name a file of this machine."""
@@ -108,7 +114,18 @@ def main() -> None:
 
 def _install(uuid: str, parameters: dict[str, Any]) -> str:
     """Start the installer of a machine, and return what is said of it. Raise HypervisorError when it does not start."""
-    command = ["virt-install", f"--connect={parameters['uri']}", f"--reinstall={uuid}"]
+    access = Access.of(parameters)
+    try:
+        with way_to(parameters["uri"], access) as way, authentication_file(access) as descriptor:
+            if descriptor is None:
+                return _run(way, uuid, parameters)
+            return _run(with_parameters(way, authfile=f"/dev/fd/{descriptor}"), uuid, parameters, descriptor)
+    except ValueError as error:
+        raise HypervisorError(f"machine {parameters['name']}: nothing was installed: {error}") from error
+
+
+def _run(uri: str, uuid: str, parameters: dict[str, Any], *descriptors: int) -> str:
+    command = ["virt-install", f"--connect={uri}", f"--reinstall={uuid}"]
     command += [f"--location={parameters['location']}", "--osinfo=detect=on,require=off"]
     command += ["--autoconsole=none", "--wait=0"]
     if parameters["kernel_args"]:
@@ -116,7 +133,13 @@ def _install(uuid: str, parameters: dict[str, Any]) -> str:
     seconds = parameters["timeout_seconds"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            pass_fds=descriptors,
         )
     except subprocess.TimeoutExpired:
         raise HypervisorError(

@@ -39,7 +39,9 @@ options:
     choices: [qcow2, raw]
     default: qcow2
   source:
-    description: A file where the module runs, whose content a new volume gets.
+    description:
+      - A file where the module runs, whose content a new volume gets.
+      - A qcow2 image that is corrupt, or names another file that has the rest of it, is refused.
     type: path
   backing:
     description: Another volume of the pool, of which a new one is a copy on write; it must not change afterwards.
@@ -108,6 +110,7 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor impor
     found,
     refresh,
 )
+from ansible_collections.commissaire.fleet.plugins.module_utils.image import check_qcow2
 from ansible_collections.commissaire.fleet.plugins.module_utils.volume import (
     Volume,
     capacity_of,
@@ -180,6 +183,8 @@ def _make(module: AnsibleModule, pool: Any) -> Volume:
         if base is None:
             raise ValueError(f"there is no volume {parameters['backing']} in the pool to be a copy of")
         backing = read_volume(base.XMLDesc(0))
+    if source and parameters["format"] == "qcow2":
+        check_qcow2(Path(source))
     capacity = _capacity(parameters["size_gb"], source, backing)
     if module.check_mode:
         return Volume(name, "", capacity, 0, parameters["format"], backing.path if backing else "")

@@ -121,8 +121,9 @@ class Fleet:
 
     def hypervisor(self, name: str, uri: str, *, allowed: bool = True) -> None:
         """Record a hypervisor."""
+        store = self.services.secrets
         with self.services.database.write() as session:
-            put_hypervisor(session, name, uri=uri, allowed=allowed, virt_type="auto", pool="default")
+            put_hypervisor(session, store, name, uri=uri, allowed=allowed, virt_type="auto", pool="default")
 
     def restart(self, name: str = "web") -> int:
         """Ask for a restart; return the operation's id."""

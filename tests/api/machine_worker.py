@@ -24,7 +24,7 @@ def working(fleet: Fleet) -> Iterator[None]:
     """Let a hypervisor be recorded, and what is asked for on it be done by a thread. What was made there is removed."""
     pytest.importorskip("libvirt", reason="libvirt-python is not installed; install libvirt-dev, then make setup")
     with fleet.services.database.write() as session:
-        record_local(session, URI)
+        record_local(session, fleet.services.secrets, URI)
     ended = threading.Event()
     connection = bindings().open(URI)  # while one is open, all others see the same machines
     thread = threading.Thread(target=_work, args=(fleet, connection, ended))
@@ -35,6 +35,8 @@ def working(fleet: Fleet) -> Iterator[None]:
         ended.set()
         thread.join()
         connection.close()
+        for hypervisor in fleet.client.get("/api/v1/hypervisors").json()["items"]:
+            fleet.services.hypervisors.forget(hypervisor["name"])  # or later tests see their machines
 
 
 def _work(fleet: Fleet, connection: object, ended: threading.Event) -> None:
@@ -51,10 +53,12 @@ def _work(fleet: Fleet, connection: object, ended: threading.Event) -> None:
 
 def _do(connection, operation):  # type: ignore[no-untyped-def]  # libvirt has no types
     """Do it; return the row's name, its last checkpoint, and how the operation ends."""
-    name = operation.parameters["name"]
+    name = operation.parameters.get("name", "")
     of_machine = operation.kind in (OperationKind.VM_CREATE, OperationKind.VM_REMOVE)
     where = name if of_machine else operation.parameters["hypervisor"]
     try:
+        if operation.kind == OperationKind.VM_PROBE:
+            return where, {"state": "finished", "uri": URI, "virt_type": "qemu"}, OperationState.FINISHED
         if operation.kind == OperationKind.VM_CREATE:
             connection.defineXML(MACHINE.format(name=name))
         elif operation.kind == OperationKind.VM_REMOVE:

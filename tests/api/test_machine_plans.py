@@ -20,7 +20,7 @@ WANTED = {"disks_gb": [1], "location": "http://127.0.0.1/tree"}
 def hypervisor(fleet: Fleet) -> Fleet:
     pytest.importorskip("libvirt", reason="libvirt-python is not installed; install libvirt-dev, then make setup")
     with fleet.services.database.write() as session:
-        record_local(session, URI)
+        record_local(session, fleet.services.secrets, URI)
     return fleet
 
 
@@ -56,14 +56,21 @@ def test_an_installation_that_was_under_way_is_waited_for(hypervisor: Fleet, tmp
     assert (told["vm_create_existing"], told["vm_create_interrupted"]) == ("adopt", True)
 
 
-def test_one_that_was_interrupted_while_it_was_made_is_left_for_somebody_to_look_at(
+def test_what_was_half_made_is_removed_and_made_again(hypervisor: Fleet, tmp_path: Path) -> None:
+    operation = asked(hypervisor)
+    hypervisor.claim("vm_create").write([checkpoint("new", "creating"), checkpoint("new", "creating", making=["sda"])])
+    told = variables(hypervisor, operation, tmp_path)
+    assert (told["vm_create_existing"], told["vm_create_unfinished"]) == ("fail", ["sda"])
+    assert "vm_create_interrupted" not in told
+
+
+def test_nothing_is_removed_of_one_that_was_interrupted_before_anything_was_made(
     hypervisor: Fleet, tmp_path: Path
 ) -> None:
     operation = asked(hypervisor)
     hypervisor.claim("vm_create").write([checkpoint("new", "creating")])
-    plan = hypervisor.plan(operation, tmp_path)
-    assert plan.job is None
-    assert "remove it" in plan.unusable["new"]
+    told = variables(hypervisor, operation, tmp_path)
+    assert (told["vm_create_existing"], told["vm_create_unfinished"]) == ("fail", [])
 
 
 def test_a_machine_that_becomes_a_host_is_reached_by_a_key_that_is_on_no_record(

@@ -64,6 +64,7 @@ NOT_BY_DEFAULT = {
     "POST /api/v1/guests/{vm}/network": RUNNERS,
     "POST /api/v1/guests/{vm}/command": RUNNERS,
     "POST /api/v1/guests/{vm}/agent": RUNNERS,
+    "POST /api/v1/hypervisors/{name}/probe": RUNNERS,
     "POST /virt/{client}/{vm}/{command}": RUNNERS,
 }
 """What is decided here and nowhere else: a route that gets another mark fails below."""

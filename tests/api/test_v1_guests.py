@@ -220,6 +220,20 @@ def test_a_command_that_may_have_run_is_not_run_again(fleet: Fleet, tmp_path: Pa
     assert "may have run" in plan.unusable["web"]
 
 
+def test_its_hypervisor_is_reached_with_the_credentials_that_are_recorded(fleet: Fleet, tmp_path: Path) -> None:
+    record(fleet.client, "west", node(tmp_path, "web"))
+    number = fleet.client.get(f"{WEB}/info?wait_seconds=0").json()["id"]
+    login = {"username": "ann", "password": SECRET}
+    record(fleet.client, "west", "qemu+tcp://west/system", credentials=login)
+    job = fleet.plan(number, tmp_path).job
+    assert job is not None
+    assert job.private is not None
+    told = job.private.variables
+    assert (told["guest_uri"], told["guest_uri_username"]) == ("qemu+tcp://west/system", "ann")
+    assert told["guest_uri_password"] == SECRET
+    assert SECRET not in f"{job.inventory}{job.extra_vars}{job.files}"
+
+
 def test_a_file_that_is_too_large_is_not_fetched(fleet: Fleet, guests: Guests) -> None:
     guests.failure = "its file /x can't be put to /run/y: [Errno 27] File too large"
     answer = fleet.client.get(f"{WEB}/files?path=/x")

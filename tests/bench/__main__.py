@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab import LabError
 
-from . import api, inventory, journal, launch, restart, rolling, virt
+from . import api, guest, inventory, journal, launch, restart, rolling, virt
 from .report import Part, as_markdown, as_text, computer, load
 from .server import BenchError
 
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], Part]] = {
     "journal": journal.measure,
     "inventory": inventory.measure,
     "virt": virt.measure,
+    "guest": guest.measure,
 }
 
 

@@ -6,11 +6,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
 
 from api.node import node
 from commissaire.database import Database
 from commissaire.fleet.hypervisors import put_hypervisor
+from commissaire.secrets.store import SecretStore
 
 from .report import Part, ratio
 from .server import BenchError, Server, running
@@ -22,47 +26,75 @@ ROUNDS = 20
 
 def measure() -> Part:
     number = HYPERVISORS * MACHINES
-    part = Part(f"GET /virt: {number} machines of {HYPERVISORS} hypervisors, and one hypervisor that hangs")
+    part = Part(f"{number} machines of {HYPERVISORS} hypervisors, and one hypervisor that hangs")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, _hung() as uri:
         uris = {f"h{index}": _hypervisor(Path(folder), index) for index in range(HYPERVISORS)}
         alone = _measure(Path(folder) / "alone", uris, number)
         hung = _measure(Path(folder) / "hung", {**uris, "hung": uri}, number)
-    for name, (first, times, size) in (("all answer", alone), ("one hangs", hung)):
-        median = statistics.median(times)
-        compared = "" if times is alone[1] else ratio(median, statistics.median(alone[1]), "where all answer")
-        part.add(f"{name}: first request", f"{1000 * first:,.0f} ms")
-        on = f"{len(times)} requests, median; at most {1000 * max(times):.1f} ms; {size:,} bytes of XML"
-        part.add(f"{name}: each further one", f"{1000 * median:.1f} ms", compared, on)
+    for path in PATHS:
+        for name, measured in (("all answer", alone), ("one hangs", hung)):
+            times = measured[path].further
+            median = statistics.median(times)
+            compared = "" if measured is alone else ratio(median, statistics.median(alone[path].further), "of that")
+            part.add(f"GET {path}, {name}: first request", f"{1000 * measured[path].first:,.0f} ms")
+            on = f"{len(times)} requests, median; at most {1000 * max(times):.1f} ms; {measured[path].size:,} bytes"
+            part.add(f"GET {path}, {name}: each further one", f"{1000 * median:.1f} ms", compared, on)
     part.notes.append(
         "Machines of libvirt's test driver, in the server's own process: no network takes part but the hung one's: it "
         "takes connections and says nothing. The request that finds it so waits 5 s, the others of the next 10 s "
-        "do not; all answers name it."
+        "do not; all answers name it. Each path is asked by a server of its own."
     )
     return part
 
 
-def _measure(home: Path, uris: dict[str, str], number: int) -> tuple[float, list[float], int]:
-    home.mkdir()
+@dataclass
+class Measured:
+    """What came of asking for one path: seconds, and the bytes of an answer."""
 
+    first: float
+    further: list[float]
+    size: int
+
+
+def _measure(home: Path, uris: dict[str, str], number: int) -> dict[str, Measured]:
     def prepare(database: Database) -> None:
         with database.write() as session:
+            store = SecretStore({}, "")
             for name, uri in uris.items():
-                put_hypervisor(session, name, uri=uri, allowed=True, virt_type="auto", pool="default")
+                put_hypervisor(session, store, name, uri=uri, allowed=True, virt_type="auto", pool="default")
 
-    with running(home, prepare=prepare) as server:
-        first, _ = _ask(server, number, uris)
-        asked = [_ask(server, number, uris) for _ in range(ROUNDS)]
-    return first, [seconds for seconds, _ in asked], asked[0][1]
+    found = {}
+    for index, path in enumerate(PATHS):
+        folder = home / str(index)
+        folder.mkdir(parents=True)
+        with running(folder, prepare=prepare) as server:
+            first, size = _ask(server, path, number, len(uris) - HYPERVISORS)
+            further = [_ask(server, path, number, len(uris) - HYPERVISORS)[0] for _ in range(ROUNDS)]
+        found[path] = Measured(first, further, size)
+    return found
 
 
-def _ask(server: Server, number: int, uris: dict[str, str]) -> tuple[float, int]:
+def _ask(server: Server, path: str, machines: int, silent: int) -> tuple[float, int]:
     begin = time.perf_counter()
-    answer = server.call("GET", "/virt")
+    answer = server.call("GET", path)
     seconds = time.perf_counter() - begin
-    found = answer.text.count("<domain>"), answer.text.count("<silent>")
-    if found != (number, len(uris) - HYPERVISORS):
-        raise BenchError(f"/virt has {found[0]} machines and {found[1]} silent hypervisors")
+    found = PATHS[path](answer)
+    if found != (machines, silent):
+        raise BenchError(f"{path} has {found[0]} machines and {found[1]} silent hypervisors")
     return seconds, len(answer.content)
+
+
+def _in_xml(answer: httpx.Response) -> tuple[int, int]:
+    return answer.text.count("<domain>"), answer.text.count("<silent>")
+
+
+def _in_json(answer: httpx.Response) -> tuple[int, int]:
+    page = answer.json()
+    return len(page["items"]), len(page["silent"])
+
+
+PATHS = {"/virt": _in_xml, "/api/v1/machines?limit=200": _in_json}
+"""What is asked, and how to count the machines and the silent hypervisors of an answer."""
 
 
 def _hypervisor(folder: Path, index: int) -> str:

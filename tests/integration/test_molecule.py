@@ -19,7 +19,7 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 WITH_CLUSTER = ("kubernetes_node", "kubelet_upgrade", "node_leave")
 """In the order of a node's life: they share one machine."""
 WITH_LIBVIRT = ("vm_announce",)
-WITH_MACHINES = ("vm_create", "vm_network", "vm_remove")
+WITH_MACHINES = ("vm_create", "vm_network", "vm_probe", "vm_remove")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from commissaire.database import Database
 from commissaire.fleet.hypervisors import put_hypervisor
 from commissaire.machines.command import COMMANDS
 from commissaire.machines.machine import NAMESPACE
+from commissaire.secrets.store import SecretStore
 from lab import Lab, LabHost, hypervisor
 
 from .controller import Controller
@@ -101,7 +102,7 @@ def record(data_dir: Path, uri: str) -> None:
     database = Database(f"sqlite:///{data_dir / 'commissaire.db'}")
     database.migrate()
     with database.write() as session:
-        put_hypervisor(session, "h1", uri=uri, allowed=True, virt_type="qemu", pool="default")
+        put_hypervisor(session, SecretStore({}, ""), "h1", uri=uri, allowed=True, virt_type="qemu", pool="default")
     database.close()
 
 

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.integration
 VLAN = 10
 TAGGED = {"vm_network_name": "ns_example_com:vlan_10", "vm_network_mode": "openvswitch", "vm_network_vlan": VLAN}
 IMAGE = "/root/image.qcow2"
+CUT_OFF = "/root/half.qcow2"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,14 @@ def lab(lab_possible: None) -> Iterator[Lab]:
         host = lab.hosts[0]
         hypervisor.prepare(host)
         hypervisor.connect_vlan(lab, host, VLAN)
-        (host.root / IMAGE.lstrip("/")).write_bytes((guest() / "disk.qcow2").read_bytes())
+        image = (guest() / "disk.qcow2").read_bytes()
+        (host.root / IMAGE.lstrip("/")).write_bytes(image)
+        (host.root / CUT_OFF.lstrip("/")).write_bytes(image[: len(image) // 2])
+        for command in (
+            ["mount", "--mkdir", "-t", "tmpfs", "-o", "size=16m", "tmpfs", "/srv/small"],
+            ["virsh", "pool-create-as", "small", "dir", "--target", "/srv/small"],
+        ):
+            host.run(command, capture_output=True)
         made = run_playbook(lab, "vm_network_create", vm_network_bridge=hypervisor.SWITCH, **TAGGED)
         assert made.returncode == 0, made.output
         yield lab
@@ -135,7 +143,9 @@ def test_a_cloud_image_gets_its_user_key_name_and_network(lab: Lab, tmp_path: Pa
     [
         ({"vm_create_disks_gb": [1], "vm_create_networks": ["none"]}, "there is no network none; make it first"),
         ({"vm_create_disks_gb": [1], "vm_create_location": "http://127.0.0.1:9/"}, "virt-install says: "),
-        ({"vm_create_image": "/root/none.qcow2"}, "source /root/none.qcow2 can't be read here"),
+        ({"vm_create_image": "/root/none.qcow2"}, "source /root/none.qcow2 can't be read here: No such file"),
+        ({"vm_create_image": CUT_OFF}, f"source {CUT_OFF} is corrupt; fetch it again"),
+        ({"vm_create_image": IMAGE, "vm_create_pool": "small"}, "No space left on device"),
         ({"vm_create_disks_gb": [1], "vm_create_pool": "none"}, "storage pool none is not there"),
         ({}, "machine half has no disks; give it the size of one, or an image"),
         ({"vm_create_image": IMAGE, "vm_create_backing": "x"}, "made of an image or of a volume, not of both"),
@@ -149,12 +159,24 @@ def test_a_machine_that_can_not_be_made_leaves_nothing_behind(
     assert outcome.returncode != 0
     assert words in outcome.output, outcome.output
     assert left(lab) == ([], [])
+    assert run_module(lab, lab.hosts[0], "vm_volume_info", pool="small")["volumes"] == []
 
 
-def test_a_volume_of_somebody_elses_is_not_taken(lab: Lab, tmp_path: Path) -> None:
+def test_a_volume_of_somebody_elses_is_not_taken_but_one_half_made_is_made_again(lab: Lab, tmp_path: Path) -> None:
     run_module(lab, lab.hosts[0], "vm_volume", name="half-sdb", size_gb=1)
     options = machines(lab, tmp_path, half={"vm_create_disks_gb": [1, 1]})
     outcome = run_playbook(lab, "vm_create", *options)
     assert "volume half-sdb of pool default is there already" in outcome.last("half")["message"]
     assert left(lab) == ([], ["half-sdb"])
-    run_module(lab, lab.hosts[0], "vm_volume", name="half-sdb", state="absent")
+    begun = {"vm_create_disks_gb": [1, 1], "vm_create_virt_type": "qemu", "vm_create_until": "created"}
+    unfinished = {"vm_create_unfinished": ["half-sda", "half-sdb"]}
+    options = machines(lab, tmp_path, half={**begun, **unfinished, "vm_create_start": False})
+    again = run_playbook(lab, "vm_create", *options)
+    assert (again.returncode, left(lab)) == (0, (["half"], ["half-sda", "half-sdb"])), again.output
+    once_more = run_playbook(lab, "vm_create", *options)
+    assert (once_more.returncode, once_more.last("half")["state"]) == (0, "finished"), once_more.output
+    options = machines(lab, tmp_path, half={**begun, "vm_create_unfinished": ["half-sda"]})
+    refused = run_playbook(lab, "vm_create", *options)
+    assert "with disks that are not of the run that was interrupted" in refused.last("half")["message"]
+    assert run_playbook(lab, "vm_remove", *options).returncode == 0
+    assert left(lab) == ([], [])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from . import Lab, obstacle
+from .xenstore import XenStore, xenstore_obstacle
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,12 @@ def lab_of(lab_possible: None) -> Iterator[Callable[..., Lab]]:
             return stack.enter_context(Lab.make(hosts=hosts, **kwargs))
 
         yield make
+
+
+@pytest.fixture
+def xenstore() -> Iterator[XenStore]:
+    """A xenstored that ends with the test; the test is skipped where there can't be one, saying what to install."""
+    if why := xenstore_obstacle():
+        pytest.skip(why)
+    with XenStore.make() as store:
+        yield store

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .host import LabHost
     from .laboratory import Lab
 
 PACKAGES = (
     "dnsmasq-base",
+    "libsasl2-modules",
     "libvirt-clients",
     "libvirt-daemon-system",
     "openvswitch-switch",
@@ -17,6 +20,7 @@ PACKAGES = (
     "python3-libvirt",
     "qemu-system-x86",
     "qemu-utils",
+    "sasl2-bin",
     "virtinst",
     "xorriso",
 )
@@ -63,3 +67,26 @@ def listen(host: LabHost) -> str:
     for command in (["stop", "libvirtd"], ["start", "libvirtd-tcp.socket"], ["start", "libvirtd"]):
         host.run(["systemctl", *command], capture_output=True)
     return f"qemu+tcp://{host.address}/system"
+
+
+def listen_to_the_known(host: LabHost, certificates: Mapping[str, str], user: str, password: str) -> None:
+    """Let libvirt be reached over TLS by clients with certificates, and over TCP by SASL.
+
+    `certificates` are the PEM of `ca`, `certificate` and `key`.
+    """
+    places = {"ca": "CA/cacert.pem", "certificate": "libvirt/servercert.pem", "key": "libvirt/private/serverkey.pem"}
+    for name, place in places.items():
+        path = host.root / "etc/pki" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(certificates[name])
+    (host.root / "etc/libvirt/libvirtd.conf").write_text('auth_tcp = "sasl"\nauth_tls = "none"\n')
+    users = "/etc/libvirt/passwd.db"
+    (host.root / "etc/sasl2").mkdir(exist_ok=True)
+    (host.root / "etc/sasl2/libvirt.conf").write_text(f"mech_list: digest-md5\nsasldb_path: {users}\n")
+    host.run(["saslpasswd2", "-p", "-f", users, "-a", "libvirt", user], input=password.encode(), capture_output=True)
+    for command in (
+        ["stop", "libvirtd"],
+        ["start", "libvirtd-tcp.socket", "libvirtd-tls.socket"],
+        ["start", "libvirtd"],
+    ):
+        host.run(["systemctl", *command], capture_output=True)

@@ -10,17 +10,18 @@ trees=ostree
 rulebooks=openjdk-17-jre-headless
 secrets=custodia
 rpm=zypper
-machines='virtinst xorriso qemu-utils grub-pc-bin grub-common e2fsprogs'
+machines='virtinst xorriso qemu-utils grub-pc-bin grub-common e2fsprogs libsasl2-modules'
+xenstore='xen-utils-4.17 xenstore-utils gcc libc6-dev'
 guest=qemu-guest-agent # udev starts it only where there is a virtio port for it
 
 skip() {
   echo "packages: $1" >&2
-  echo "packages: tests on real machines (make lab, make demo, tests/integration) and on PostgreSQL, etcd, Redis, Custodia, zypper, virtual machines, qemu-ga and ansible-rulebook are skipped" >&2
+  echo "packages: tests on real machines (make lab, make demo, tests/integration) and on PostgreSQL, etcd, Redis, Custodia, zypper, xenstored, virtual machines, qemu-ga and ansible-rulebook are skipped" >&2
   exit 0
 }
 
 missing() {
-  for package in $lab $database $bus $secrets $trees $rulebooks $rpm $machines $guest; do
+  for package in $lab $database $bus $secrets $trees $rulebooks $rpm $machines $xenstore $guest; do
     case $(dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null) in
       'install ok installed') ;;
       *) printf '%s ' "$package" ;;

@@ -1,12 +1,17 @@
 """commctl hypervisor …"""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from commissaire.commctl.completion import hypervisors
 from commissaire.commctl.each import delete_each
-from commissaire.commctl.output import OutputOption, show
+from commissaire.commctl.errors import CommctlError
+from commissaire.commctl.files import read_text
+from commissaire.commctl.keys import host_key, private_key
+from commissaire.commctl.output import OutputOption, either, show
+from commissaire.commctl.prompt import ask_password
 from commissaire.commctl.session import connect, segment
 
 app = typer.Typer(help="Record the hypervisors that run virtual machines.", no_args_is_help=True)
@@ -16,6 +21,7 @@ Name = Annotated[
     typer.Argument(metavar="NAME", help="The hypervisor's name.", show_default=False, autocompletion=hypervisors),
 ]
 PATH = "/api/v1/hypervisors"
+STDIN = Path("-")
 _KEPT = ("uri", "allowed", "virt_type", "pool")
 
 
@@ -41,12 +47,79 @@ def add(
     ] = None,
     pool: Annotated[str | None, typer.Option("--pool", metavar="POOL", help="The storage pool of their disks.")] = None,
     denied: Annotated[bool, typer.Option("--denied", help="Don't ask it anything before it is allowed.")] = False,
+    ssh_key: Annotated[
+        Path | None, typer.Option("--ssh-key", metavar="FILE", help="For qemu+ssh: the private key.")
+    ] = None,
+    ssh_host_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ssh-host-key",
+            metavar="KEY",
+            help='With it: a key of its SSH server, "ssh-ed25519 AAAA..."; may be given several times.',
+        ),
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="FILE", help="For qemu+tls: whose its certificate may be, in PEM.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="With it: our own certificate, in PEM.")
+    ] = None,
+    certificate_key: Annotated[
+        Path | None, typer.Option("--certificate-key", metavar="FILE", help="With that: its private key, in PEM.")
+    ] = None,
+    username: Annotated[
+        str | None,
+        typer.Option("--username", metavar="NAME", help="For SASL: who signs in; the password is asked for."),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="Its first line is the password; - is standard input."),
+    ] = None,
+    forget_credentials: Annotated[
+        bool, typer.Option("--forget-credentials", help="Forget the credentials that it has.")
+    ] = False,
     output: OutputOption = None,
 ) -> None:
-    """Record a hypervisor, or change one."""
+    """Record a hypervisor, or change one. Credentials take the place of all those it had."""
     body: dict[str, Any] = {"uri": uri, "virt_type": virt_type, "pool": pool, "allowed": not denied}
+    files = {"tls_ca": ca, "tls_certificate": certificate, "tls_key": certificate_key}
+    credentials: dict[str, Any] = {
+        name: read_text(path, name.replace("_", " ")) for name, path in files.items() if path is not None
+    }
+    if ssh_key is not None:
+        credentials["ssh_priv_key"] = private_key(ssh_key)
+    if ssh_host_key:
+        credentials["ssh_host_keys"] = [host_key(key) for key in ssh_host_key]
+    if username is not None:
+        credentials |= {"username": username, "password": _password(password_file)}
+    elif password_file is not None:
+        raise CommctlError("--password-file belongs to --username; give both")
+    if credentials and forget_credentials:
+        raise CommctlError("give credentials, or --forget-credentials, not both")
+    body["credentials"] = credentials or ({} if forget_credentials else None)
     given = {key: value for key, value in body.items() if value is not None}
     show(connect(ctx).put(f"{PATH}/{segment(name)}", given).body, output)
+
+
+@app.command()
+def probe(
+    ctx: typer.Context,
+    name: Name,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the progress until it ends; exit 2 unless it succeeds.")
+    ] = False,
+    output: OutputOption = None,
+) -> None:
+    """See by what a hypervisor runs machines, by starting a small guest there; show tells it then."""
+    either(watch, output)
+    client = connect(ctx)
+    operation = client.post(f"{PATH}/{segment(name)}/probe").body
+    if watch:
+        from commissaire.commctl.watch import watch as follow
+
+        follow(client, str(operation["id"]))
+    else:
+        show(operation, output)
 
 
 @app.command()
@@ -72,6 +145,16 @@ def remove(
 ) -> None:
     """Forget hypervisors; their machines go on. One that can't be forgotten doesn't keep the others."""
     delete_each(connect(ctx), PATH, names, output)
+
+
+def _password(path: Path | None) -> str:
+    """Return the password in a file, or the one that is typed. An argument would be everybody's to see."""
+    if path is None or path == STDIN:
+        return ask_password()
+    line = read_text(path, "password file").partition("\n")[0].removesuffix("\r")
+    if not line:
+        raise CommctlError(f"the first line of {path} is empty; write the password there")
+    return line
 
 
 def _switch(ctx: typer.Context, name: str, allowed: bool, output: OutputOption) -> None:

@@ -33,6 +33,7 @@ DONE = {
     "guest_command": "commanded",
     "guest_agent_update": "updated",
     "guest_agent": "given the agent",
+    "vm_probe": "probed",
 }
 """What a finished host of an operation of each kind is called."""
 

@@ -23,7 +23,6 @@ LANES: tuple[tuple[str, ...], ...] = (
     ROLLING,
     (OperationKind.LEASE_SHOW, OperationKind.LEASE_BREAK),
     (OperationKind.VM_CREATE,),
-    (OperationKind.VM_REMOVE, OperationKind.VM_NETWORK_CREATE, OperationKind.VM_NETWORK_REMOVE),
     (
         OperationKind.GUEST_INFO,
         OperationKind.GUEST_FILE,
@@ -31,6 +30,12 @@ LANES: tuple[tuple[str, ...], ...] = (
         OperationKind.GUEST_NETWORK,
     ),
     (OperationKind.GUEST_COMMAND, OperationKind.GUEST_AGENT_UPDATE, OperationKind.GUEST_AGENT),
+    (
+        OperationKind.VM_REMOVE,
+        OperationKind.VM_NETWORK_CREATE,
+        OperationKind.VM_NETWORK_REMOVE,
+        OperationKind.VM_PROBE,
+    ),
 )
 """Kinds that wait for each other's workers. Rolling operations take hours; new hosts must not wait for them. A command
 in a machine may take an hour; what somebody waits for at a terminal must not wait for it.

@@ -43,6 +43,7 @@ _LEFT = {
     "setting": "the password may be set or not; set it again",
     "running": "the command may go on in it; look at it",
     "updating": "its agent may be replaced or not; ask it for its version (commctl guest info)",
+    "probing": "its virt_type is as it was; a volume commissaire-probe-… may be left in its storage pool",
     "wiring": "the network may be there or not; ask for it again",
 }
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from sqlmodel import Session, col, select
 
 from commissaire.fleet.errors import Conflict, Invalid, NotFound
+from commissaire.fleet.hypervisor_credentials import forget_credentials, keep_credentials
+from commissaire.machines.credentials import Credentials
 from commissaire.machines.uri import check_uri, host_of
 from commissaire.records import OF_GUESTS, OF_MACHINES, TERMINAL, Hypervisor, Operation
+from commissaire.secrets.store import SecretStore
 
 LOCAL = "local"
 """The name of the hypervisor that a server finds on its own machine."""
@@ -64,12 +67,24 @@ def hypervisors_to_ask(session: Session, announced: Iterable[str] = ()) -> dict[
 
 
 def put_hypervisor(
-    session: Session, name: str, *, uri: str, allowed: bool, virt_type: str, pool: str
+    session: Session,
+    store: SecretStore,
+    name: str,
+    *,
+    uri: str,
+    allowed: bool,
+    virt_type: str,
+    pool: str,
+    credentials: Credentials | None = None,
 ) -> tuple[Hypervisor, bool]:
     """Record a hypervisor, or change it; return it and whether it is new.
 
+    *credentials* take the place of all those before; without any, those before stay as long as the URI does: they are
+    for nobody else.
+
     Raises:
-        Invalid: the URI or the type can't be used.
+        Invalid: the URI, the type or the credentials can't be used.
+        StoreUnavailable: the credentials can't be kept just now.
     """
     check_uri(uri)
     if virt_type not in VIRT_TYPES:
@@ -79,13 +94,16 @@ def put_hypervisor(
     hypervisor = hypervisor or Hypervisor(name=name, uri=uri)
     if hypervisor.uri != uri:
         hypervisor.probed_virt_type = ""
+        forget_credentials(session, store, name)
     hypervisor.uri, hypervisor.allowed, hypervisor.virt_type, hypervisor.pool = uri, allowed, virt_type, pool
     session.add(hypervisor)
+    if credentials is not None:
+        keep_credentials(session, store, hypervisor, credentials)
     return hypervisor, new
 
 
-def delete_hypervisor(session: Session, name: str) -> None:
-    """Forget a hypervisor; its machines go on.
+def delete_hypervisor(session: Session, store: SecretStore, name: str) -> None:
+    """Forget a hypervisor and its credentials; its machines go on.
 
     Raises:
         NotFound: there is none of that name.
@@ -97,10 +115,11 @@ def delete_hypervisor(session: Session, name: str) -> None:
     busy = next((operation for operation in active if operation.parameters.get("hypervisor") == name), None)
     if busy is not None:
         raise Conflict(f"operation {busy.id} ({busy.kind}) works on hypervisor {name}; wait for its end or cancel it")
+    forget_credentials(session, store, name)
     session.delete(hypervisor)
 
 
-def record_local(session: Session, uri: str) -> None:
+def record_local(session: Session, store: SecretStore, uri: str) -> None:
     """Record the hypervisor on this machine, where none is recorded yet."""
     if uri and session.exec(select(Hypervisor.name).limit(1)).first() is None:
-        put_hypervisor(session, LOCAL, uri=uri, allowed=True, virt_type="auto", pool="default")
+        put_hypervisor(session, store, LOCAL, uri=uri, allowed=True, virt_type="auto", pool="default")

@@ -79,6 +79,11 @@ def request_network(
     return _request(session, kind, hypervisor, check_network_name(name), "network", parameters, requester)
 
 
+def request_probe(session: Session, hypervisor: str, requester: Requester) -> Operation:
+    """Record an operation that sees by what a hypervisor runs machines; see `request_machine`."""
+    return _request(session, OperationKind.VM_PROBE, hypervisor, "", "hypervisor", {}, requester)
+
+
 def _request(
     session: Session,
     kind: OperationKind,
@@ -93,14 +98,12 @@ def _request(
     usable_hypervisor(session, hypervisor)
     key = _key(noun, hypervisor, name)
     active = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()
+    what = f"{noun} {name} of hypervisor {hypervisor}" if name else f"{noun} {hypervisor}"
     if active is not None:
-        raise Conflict(
-            f"operation {active.id} ({active.kind}) works on {noun} {name} of hypervisor {hypervisor}; "
-            "wait for its end or cancel it"
-        )
-    told = {"hypervisor": hypervisor, "name": name, **parameters}
+        raise Conflict(f"operation {active.id} ({active.kind}) works on {what}; wait for its end or cancel it")
+    told = {"hypervisor": hypervisor, **({"name": name} if name else {}), **parameters}
     operation = Operation(kind=kind, parameters=told, exclusive_key=key)
-    record_operation(session, operation, requester, f"{noun} {name} on {hypervisor}")
+    record_operation(session, operation, requester, f"{noun} {name} on {hypervisor}" if name else what)
     add_hosts(session, operation, [{"address": name if noun == "machine" else hypervisor}])
     return operation
 

@@ -10,8 +10,9 @@ from sqlmodel import Session
 
 from commissaire.fleet.errors import FleetError
 from commissaire.fleet.guests import Given, given_to
-from commissaire.fleet.hypervisors import usable_hypervisor
+from commissaire.fleet.keys import UnusableKey
 from commissaire.launcher.control_file import ControlFile
+from commissaire.launcher.hypervisor_reach import HypervisorReach, reach_hypervisor
 from commissaire.launcher.job import Job, Private
 from commissaire.launcher.reach import common_vars
 from commissaire.records import Operation, OperationHost, OperationKind
@@ -32,10 +33,12 @@ def guest_job(
     if kind == OperationKind.GUEST_COMMAND and operation.attempt > 1:
         return "the server was interrupted while the command may have run; look at the machine before you ask again"
     try:
-        place = _place(session, operation)
+        name = operation.parameters.get("hypervisor")
+        reach = None if name is None else reach_hypervisor(session, store, name)
         given = given_to(session, store, operation)
-    except (FleetError, SecretError, StoreUnavailable) as error:
+    except (FleetError, SecretError, StoreUnavailable, UnusableKey) as error:
         return str(error)
+    place = {} if reach is None else _place(reach, directory, runtime)
     wanted = {**operation.parameters, **place, **given.variables}
     prefix = "guest_agent" if kind == OperationKind.GUEST_AGENT else "guest"
     variables = {f"{prefix}_{key}": value for key, value in wanted.items() if key not in _SHOWN}
@@ -47,16 +50,18 @@ def guest_job(
         inventory={"all": {"hosts": {row.address: _connection(kind)}, "vars": common_vars(directory)}},
         extra_vars={"control_file": str(ControlFile(directory).path)},
         known_hosts="",
-        keys=[],
+        keys=reach.keys if reach else [],
         forks=1,
+        files=reach.files if reach else {},
+        secret_files=reach.secret_files if reach else {},
         private=_private(kind, variables, given),
     )
 
 
-def _place(session: Session, operation: Operation) -> dict[str, Any]:
+def _place(reach: HypervisorReach, directory: Path, runtime: Path) -> dict[str, Any]:
     """Return where the machine is, as the modules want to know it."""
-    name = operation.parameters.get("hypervisor")
-    return {} if name is None else {"uri": usable_hypervisor(session, name).uri}
+    told = reach.variables(directory, runtime) | reach.secret_variables()
+    return {"uri": reach.hypervisor.uri, **{f"uri_{name}": value for name, value in told.items()}}
 
 
 def _connection(kind: OperationKind) -> dict[str, Any]:

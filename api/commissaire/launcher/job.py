@@ -48,9 +48,10 @@ class Private:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a supervisor needs. Secrets are in `keys`, `kubeconfigs` and `private` only, and never touch a disk.
+    """Everything a supervisor needs. Secrets are in `keys`, `kubeconfigs`, `private`, `secret_files`, on no disk.
 
     A host whose variable KUBECONFIG names one of `kubeconfigs` (JSON) finds the path of a file there instead.
+    `files` are texts by the names of files in `directory`, `secret_files` by those below `runtime_directory`.
     """
 
     operation_id: int
@@ -65,6 +66,8 @@ class Job:
     dry_run: bool = False
     kubeconfigs: dict[str, str] = field(default_factory=dict, repr=False)
     private: Private | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    secret_files: dict[str, str] = field(default_factory=dict, repr=False)
 
     def to_line(self) -> bytes:
         """Write the job as one line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -183,15 +183,21 @@ def _of_machines(kind: OperationKind, done: str, effects: Effects = no_effects) 
     )
 
 
+def _made(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
+    """Remember by what the hypervisor's machines are run, once one was made there that was not told."""
+    for hypervisor in _at(session, data.get("uri")):
+        if hypervisor.virt_type == "auto":
+            hypervisor.probed_virt_type = (data.get("vm") or {}).get("virt_type") or hypervisor.probed_virt_type
+
+
 def _probed(session: Session, address: str, state: str, phase: str, message: str, data: dict[str, Any]) -> None:
-    """Remember by what the hypervisor's machines are run, once one was made there."""
-    kind = (data.get("vm") or {}).get("virt_type")
-    if not kind:
-        return
-    for hypervisor in session.exec(select(Hypervisor).where(Hypervisor.uri == data.get("uri"))):
-        if hypervisor.virt_type == "auto" and hypervisor.probed_virt_type != kind:
-            hypervisor.probed_virt_type = kind
-            session.add(hypervisor)
+    """Remember by what the hypervisor's machines are run."""
+    for hypervisor in _at(session, data.get("uri")):
+        hypervisor.probed_virt_type = data.get("virt_type") or hypervisor.probed_virt_type
+
+
+def _at(session: Session, uri: str | None) -> Sequence[Hypervisor]:
+    return session.exec(select(Hypervisor).where(Hypervisor.uri == uri)).all() if uri else ()
 
 
 KINDS: dict[str, Kind] = {
@@ -218,7 +224,7 @@ KINDS: dict[str, Kind] = {
         effects=no_effects,
         done="set free",
     ),
-    OperationKind.VM_CREATE: replace(_of_machines(OperationKind.VM_CREATE, "created", _probed), completed=register),
+    OperationKind.VM_CREATE: replace(_of_machines(OperationKind.VM_CREATE, "created", _made), completed=register),
     OperationKind.VM_REMOVE: _of_machines(OperationKind.VM_REMOVE, "removed"),
     OperationKind.VM_NETWORK_CREATE: _of_machines(OperationKind.VM_NETWORK_CREATE, "given the network"),
     OperationKind.VM_NETWORK_REMOVE: _of_machines(OperationKind.VM_NETWORK_REMOVE, "rid of the network"),
@@ -229,6 +235,7 @@ KINDS: dict[str, Kind] = {
     OperationKind.GUEST_COMMAND: _of_machines(OperationKind.GUEST_COMMAND, "commanded"),
     OperationKind.GUEST_AGENT_UPDATE: _of_machines(OperationKind.GUEST_AGENT_UPDATE, "updated"),
     OperationKind.GUEST_AGENT: _of_machines(OperationKind.GUEST_AGENT, "given the agent"),
+    OperationKind.VM_PROBE: _of_machines(OperationKind.VM_PROBE, "probed", _probed),
     OperationKind.RESTART: _rolling(OperationKind.RESTART, "restarted"),
     OperationKind.UPGRADE: _rolling(OperationKind.UPGRADE, "upgraded"),
     OperationKind.DEPLOY: _rolling(OperationKind.DEPLOY, "deployed"),

@@ -9,11 +9,11 @@ from typing import Any
 from sqlmodel import Session
 
 from commissaire.fleet.errors import FleetError
-from commissaire.fleet.hypervisors import usable_hypervisor
 from commissaire.fleet.keys import UnusableKey
 from commissaire.fleet.new_hosts import REGISTER, kept_key
 from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
+from commissaire.launcher.hypervisor_reach import reach_hypervisor
 from commissaire.launcher.job import Job, PrivateKey
 from commissaire.launcher.reach import common_vars, login_vars, private_key
 from commissaire.records import Hypervisor, Operation, OperationHost, OperationHostState, OperationKind
@@ -25,6 +25,7 @@ _ROLES = {
     OperationKind.VM_REMOVE: "vm_remove",
     OperationKind.VM_NETWORK_CREATE: "vm_network",
     OperationKind.VM_NETWORK_REMOVE: "vm_network",
+    OperationKind.VM_PROBE: "vm_probe",
 }
 _OWN = ("hypervisor", "register")
 """Parameters that are no variables of the role's."""
@@ -36,9 +37,10 @@ def machine_job(
     """Return the job, or why there is none."""
     keys: list[PrivateKey] = []
     try:
-        hypervisor = usable_hypervisor(session, operation.parameters["hypervisor"])
-    except FleetError as error:
+        reach = reach_hypervisor(session, store, operation.parameters["hypervisor"])
+    except (FleetError, SecretError, UnusableKey) as error:
         return str(error)
+    hypervisor = reach.hypervisor
     kind = OperationKind(operation.kind)
     role = _ROLES[kind]
     variables: dict[str, Any] = {
@@ -48,7 +50,7 @@ def machine_job(
     if kind == OperationKind.VM_CREATE:
         variables |= _of_new(hypervisor, operation, directory)
         if row.state == OperationHostState.RUNNING:  # an earlier attempt has created it
-            variables |= {"vm_create_existing": "adopt", "vm_create_interrupted": row.phase == "installing"}
+            variables |= _of_begun(row)
         try:
             encoded = kept_key(session, store, operation)
             keys = [] if encoded is None else [private_key(encoded)]
@@ -56,10 +58,14 @@ def machine_job(
             return str(error)
         if keys:
             variables |= login_vars(operation.parameters[REGISTER].get("remote_user") or "root", keys[0], directory)
-    if role == "vm_network":
+    if role == "vm_probe":
+        variables["vm_probe_pool"] = hypervisor.pool
+    if role in ("vm_network", "vm_probe"):
         variables |= {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     if holds_template(variables):
         return "its parameters hold a template, which Ansible would carry out on the server"
+    reached = reach.variables(directory, runtime) | reach.looked_up(runtime)
+    variables |= {f"{role}_{name}": value for name, value in reached.items()}
     return Job(
         operation_id=operation.id or 0,
         playbook=f"commissaire.fleet.{kind}",
@@ -68,10 +74,19 @@ def machine_job(
         inventory={"all": {"hosts": {row.address: variables}, "vars": common_vars(directory)}},
         extra_vars={"control_file": str(ControlFile(directory).path)},
         known_hosts="",
-        keys=keys,
+        keys=keys + reach.keys,
         forks=1,
         dry_run=operation.dry_run,
+        files=reach.files,
+        secret_files=reach.secret_files,
     )
+
+
+def _of_begun(row: OperationHost) -> dict[str, Any]:
+    """Return what is told of a machine that an earlier attempt has begun to create."""
+    if row.phase == "creating":
+        return {"vm_create_unfinished": row.data.get("making", [])}
+    return {"vm_create_existing": "adopt", "vm_create_interrupted": row.phase == "installing"}
 
 
 def _of_new(hypervisor: Hypervisor, operation: Operation, directory: Path) -> dict[str, Any]:

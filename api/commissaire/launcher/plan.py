@@ -34,7 +34,6 @@ from commissaire.records import (
     Operation,
     OperationHost,
     OperationHostState,
-    OperationKind,
 )
 from commissaire.records.batches import batched
 from commissaire.secrets.errors import StoreUnavailable
@@ -164,9 +163,6 @@ def _plan_of_machines(
 ) -> Plan:
     if not left:
         return Plan(None, {})
-    if operation.kind == OperationKind.VM_CREATE and left[0].phase == "creating":
-        why = "the server was interrupted while it was made; remove it (vm_remove), then ask for it again"
-        return Plan(None, {left[0].address: why})
     job = machine_job(session, store, operation, left[0], directory, runtime)
     return Plan(None, {left[0].address: job}) if isinstance(job, str) else Plan(job, {})
 

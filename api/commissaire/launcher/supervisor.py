@@ -89,6 +89,8 @@ def _run_playbook(job: Job, report: BinaryIO, private: PrivateRun | None) -> dic
     directory = Path(job.directory)
     (directory / "known_hosts").write_text(job.known_hosts, encoding="utf-8")
     (directory / "ansible.cfg").touch()
+    for name, text in job.files.items():
+        (directory / name).write_text(text, encoding="utf-8")
     for key in job.keys:
         (directory / f"{key.name}.pub").write_text(key.public + "\n", encoding="utf-8")
 
@@ -104,6 +106,7 @@ def _run_playbook(job: Job, report: BinaryIO, private: PrivateRun | None) -> dic
         return False  # no file an event
 
     _place_kubeconfigs(job)
+    _place_secret_files(job)
     variables = directory / "extra_vars.json"
     variables.touch(mode=0o600)
     variables.write_bytes(orjson.dumps(job.extra_vars))  # as an argument they could be too long, and everybody sees it
@@ -128,12 +131,26 @@ def _place_kubeconfigs(job: Job) -> None:
     """Put the kubeconfigs into files that are on no disk and end with this process, and tell the hosts where."""
     paths = {}
     for name, text in job.kubeconfigs.items():
-        descriptor = os.memfd_create("kubeconfig")
-        os.write(descriptor, text.encode())
-        paths[name] = f"/proc/{os.getpid()}/fd/{descriptor}"
+        paths[name] = _in_memory("kubeconfig", text)
     for variables in job.inventory["all"]["hosts"].values():
         if variables.get(KUBECONFIG) in paths:
             variables[KUBECONFIG] = paths[variables[KUBECONFIG]]
+
+
+def _place_secret_files(job: Job) -> None:
+    """Let links lead to the secret files, which are on no disk and end with this process."""
+    for name, text in job.secret_files.items():
+        link = Path(job.runtime_directory) / name
+        link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        link.symlink_to(_in_memory(link.name, text))
+
+
+def _in_memory(name: str, text: str) -> str:
+    """Return the path of a file that only this process keeps."""
+    descriptor = os.memfd_create(name)
+    os.fchmod(descriptor, 0o600)
+    os.write(descriptor, text.encode())
+    return f"/proc/{os.getpid()}/fd/{descriptor}"
 
 
 class _KnownHosts:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from commissaire.machines.errors import HypervisorFailed
 from commissaire.machines.link import CALL_SECONDS, Link
+from commissaire.machines.way import Ways, without_credentials
 
 T = TypeVar("T")
 _AT_ONCE = 64
@@ -18,9 +19,10 @@ _GRACE_SECONDS = 1.0
 
 
 class Hypervisors:
-    """Connections by name and URI. Thread-safe."""
+    """Connections by name and URI, opened by *ways*. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, ways: Ways = without_credentials) -> None:
+        self._ways = ways
         self._lock = threading.Lock()
         self._links: dict[tuple[str, str, bool], Link] = {}
         self._pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="hypervisors")
@@ -32,7 +34,7 @@ class Hypervisors:
             if key not in self._links:
                 for old in [old for old in self._links if old[0] == name and old[1] != uri]:
                     self._links.pop(old).close()
-                self._links[key] = Link(name, uri, read_only=read_only)
+                self._links[key] = Link(name, uri, read_only=read_only, ways=self._ways)
             return self._links[key]
 
     def forget(self, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from commissaire.machines.errors import HypervisorFailed
+from commissaire.machines.way import Way, Ways, meaning, without_credentials
 
 T = TypeVar("T")
 CALL_SECONDS = 10.0
@@ -54,10 +55,11 @@ def bindings() -> Any:
 class Link:
     """The connection to one hypervisor, opened when it is needed; `name` is what errors call it."""
 
-    def __init__(self, name: str, uri: str, *, read_only: bool = False) -> None:
+    def __init__(self, name: str, uri: str, *, read_only: bool = False, ways: Ways = without_credentials) -> None:
         self.name = name
         self.uri = uri
         self._read_only = read_only
+        self._ways = ways
         self._lock = threading.Lock()
         self._opening: Future[Any] | None = None
         self._opened_at = 0.0
@@ -101,7 +103,7 @@ class Link:
         if not failure:
             return answer[0]  # type: ignore[no-any-return]
         if isinstance(failure[0], libvirt.libvirtError):
-            raise HypervisorFailed(f"hypervisor {self.name}: {failure[0]}") from failure[0]
+            raise HypervisorFailed(f"hypervisor {self.name}: {meaning(str(failure[0]))}") from failure[0]
         raise failure[0]
 
     def close(self) -> None:
@@ -144,7 +146,8 @@ class Link:
 
     def _open(self, libvirt: Any, opening: Future[Any]) -> None:
         try:
-            connection = (libvirt.openReadOnly if self._read_only else libvirt.open)(self.uri)
+            with self._ways(self.name, self.uri) as way:
+                connection = _opened(libvirt, way, self._read_only)
             _keep_alive(libvirt, connection)
         except BaseException as error:
             with self._lock:
@@ -162,6 +165,19 @@ class Link:
 
     def _rest(self) -> None:
         self._rests_until = time.monotonic() + _REST_SECONDS
+
+
+def _opened(libvirt: Any, way: Way, read_only: bool) -> Any:
+    if not way.username:
+        return (libvirt.openReadOnly if read_only else libvirt.open)(way.uri)
+    answers = {libvirt.VIR_CRED_AUTHNAME: way.username, libvirt.VIR_CRED_PASSPHRASE: way.password}
+
+    def answer(questions: list[list[Any]], _: object) -> int:
+        for question in questions:
+            question[4] = answers[question[0]]
+        return 0
+
+    return libvirt.openAuth(way.uri, [[*answers], answer, None], libvirt.VIR_CONNECT_RO if read_only else 0)
 
 
 def _keep_alive(libvirt: Any, connection: Any) -> None:

@@ -35,6 +35,7 @@ class OperationKind(StrEnum):
     GUEST_COMMAND = "guest_command"  # run a command in it
     GUEST_AGENT_UPDATE = "guest_agent_update"  # have its guest agent replace itself
     GUEST_AGENT = "guest_agent"  # install our guest agent in it
+    VM_PROBE = "vm_probe"  # see by what a hypervisor runs virtual machines
 
 
 class OperationState(StrEnum):
@@ -75,6 +76,7 @@ OF_MACHINES = (
     OperationKind.VM_REMOVE,
     OperationKind.VM_NETWORK_CREATE,
     OperationKind.VM_NETWORK_REMOVE,
+    OperationKind.VM_PROBE,
 )
 """The kinds that work on hypervisors: their rows are named after machines or hypervisors, not after hosts."""
 

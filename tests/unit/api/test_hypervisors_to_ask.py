@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import Session, SQLModel, create_engine
 
 from commissaire.fleet.hypervisors import hypervisors_to_ask, put_hypervisor
+from commissaire.secrets.store import SecretStore
 
 
 @pytest.fixture
@@ -16,7 +17,9 @@ def session() -> Iterator[Session]:
     SQLModel.metadata.create_all(engine)
     with Session(engine) as session:
         for name, uri, allowed in (("a", "qemu+tls://a/system", True), ("b", "qemu+tls://b/system", False)):
-            put_hypervisor(session, name, uri=uri, allowed=allowed, virt_type="auto", pool="default")
+            put_hypervisor(
+                session, SecretStore({}, ""), name, uri=uri, allowed=allowed, virt_type="auto", pool="default"
+            )
         yield session
     engine.dispose()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,14 @@ def test_an_id_comes_back_with_answers_and_with_errors(asker: Asker, identity: A
         assert json.loads(reply)["id"] == identity
 
 
+def test_an_id_that_no_answer_can_carry_is_left_out(asker: Asker) -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for identity in (deep, math.nan, [math.inf]):
+        assert asker.qemu.answer({"execute": PING, "id": identity}) == b'{"return": {}}\n'
+
+
 def test_only_the_answer_to_a_delimited_sync_begins_with_the_sentinel(asker: Asker) -> None:
     sync = {"execute": "guest-sync-delimited", "arguments": {"id": -(2**63)}}
     assert asker.qemu.answer(sync) == b'\xff{"return": -9223372036854775808}\n'
@@ -105,6 +114,19 @@ def test_a_fault_of_the_agent_is_told_without_what_was_asked_for(
     assert "KeyError" in said
     assert "secret" not in said
     assert "could not be answered" in caplog.text
+
+
+def test_the_log_has_the_names_of_commands_and_nothing_else_of_them(
+    asker: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "singularity")
+    asker.answer("guest-exec", path="/no/secret", arg=["secret"], input_data="c2VjcmV0")
+    asker.answer("guest-set-user-password", username="secret", password="c2VjcmV0", crypted=False)
+    asker.ask(PING)
+    assert "guest-exec was refused" in caplog.text
+    assert "guest-ping was answered" in caplog.text
+    assert "secret" not in caplog.text
+    assert "c2VjcmV0" not in caplog.text
 
 
 class TestAllowed:

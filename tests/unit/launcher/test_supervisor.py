@@ -57,6 +57,17 @@ KUBECONFIG = """
           - kubeconfig is match('/proc/[0-9]+/fd/[0-9]+$')
           - (lookup('ansible.builtin.file', kubeconfig) | from_json).token == 'a' ~ '-canary'
 """
+SECRET_FILE = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars: {password: "{{ lookup('ansible.builtin.file', 'FILE', rstrip=false) }}"}
+  tasks:
+    - ansible.builtin.assert:
+        that: password == 'a' ~ '-canary '
+    - ansible.builtin.assert:
+        that: lookup('ansible.builtin.pipe', 'stat --dereference --format=%a FILE') == '600'
+"""
 
 
 @pytest.fixture
@@ -167,6 +178,17 @@ def test_a_playbook_finds_a_kubeconfig_that_is_on_no_disk(supervisor: subprocess
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if b"a-canary" in path.read_bytes()]
+
+
+def test_a_playbook_finds_secret_files_that_are_on_no_disk(supervisor: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    (tmp_path / "secret.yml").write_text(SECRET_FILE.replace("FILE", str(tmp_path / "run/hypervisor/password")))
+    job = replace(_job(tmp_path, "secret.yml"), secret_files={"hypervisor/password": "a-canary "}, files={"told": "x"})
+    assert "a-canary" not in repr(job)
+    entries = _run(supervisor, job)
+    assert entries[-1] == {"type": "end", "rc": 0, "message": ""}, entries
+    assert (tmp_path / "told").read_text() == "x"
+    assert not (tmp_path / "run").exists()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"a-canary" in path.read_bytes()]
 
 
 def test_a_supervisor_without_a_job_ends_with_its_server(supervisor: subprocess.Popen[bytes]) -> None:

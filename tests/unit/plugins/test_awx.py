@@ -62,6 +62,12 @@ def test_lists_dictionaries_and_what_is_left_out_are_not_asked_for():
     assert (question["variable"], question["required"]) == ("b", True)
 
 
+def test_what_is_not_logged_is_asked_for_as_a_password():
+    options = {"r_a": {"type": "str", "description": "A.", "default": "", "no_log": True}}
+    (question,) = survey_questions(options, "r_", [], [])
+    assert (question["type"], question["default"]) == ("password", "")
+
+
 def test_every_playbook_has_a_template():
     assert set(TEMPLATES) == {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - NEEDS_NO_TEMPLATE
 

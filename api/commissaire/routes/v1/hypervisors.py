@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
+from sqlmodel import Session
 
+from commissaire.auth.role import Role
+from commissaire.fleet.hypervisor_credentials import names_of_credentials
 from commissaire.fleet.hypervisors import (
     NAME_PATTERN,
     delete_hypervisor,
@@ -13,10 +16,14 @@ from commissaire.fleet.hypervisors import (
     list_hypervisors,
     put_hypervisor,
 )
+from commissaire.fleet.machines import request_probe
 from commissaire.machines.errors import HypervisorFailed
 from commissaire.problems import responses
 from commissaire.records import Hypervisor
-from commissaire.routes.v1.machine_bodies import HypervisorAsked, HypervisorList, HypervisorShown, HypervisorWanted
+from commissaire.requests import AUDIT_DETAIL
+from commissaire.routes.v1.asking import Asking
+from commissaire.routes.v1.bodies import OperationShown
+from commissaire.routes.v1.hypervisor_bodies import HypervisorAsked, HypervisorList, HypervisorShown, HypervisorWanted
 from commissaire.services import Parts, Services
 
 router = APIRouter(prefix="/api/v1/hypervisors", tags=["hypervisors"])
@@ -28,7 +35,9 @@ Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 def list_all(parts: Parts) -> HypervisorList:
     """Return all hypervisors, as they are recorded."""
     with parts.database.read() as session:
-        return HypervisorList(items=[HypervisorShown.of(each) for each in list_hypervisors(session)])
+        hypervisors = list_hypervisors(session)
+        credentials = names_of_credentials(session, [each.name for each in hypervisors])
+        return HypervisorList(items=[HypervisorShown.of(each, credentials[each.name]) for each in hypervisors])
 
 
 @router.get("/{name}", responses=responses(404))
@@ -36,7 +45,7 @@ def get(name: str, parts: Parts) -> HypervisorAsked:
     """Return a hypervisor, and ask it for its version."""
     with parts.database.read() as session:
         hypervisor = get_hypervisor(session, name)
-        told = HypervisorShown.of(hypervisor).model_dump()
+        told = _shown(session, hypervisor).model_dump()
     try:
         versions = _ask(parts, hypervisor)
     except HypervisorFailed as error:
@@ -48,12 +57,17 @@ def get(name: str, parts: Parts) -> HypervisorAsked:
     "/{name}",
     responses={201: {"description": "It is new", "model": HypervisorShown}, **responses(400, 404)},
 )
-def put(name: Name, body: HypervisorWanted, parts: Parts, response: Response) -> HypervisorShown:
+def put(name: Name, body: HypervisorWanted, request: Request, parts: Parts, response: Response) -> HypervisorShown:
     """Record a hypervisor, or change it."""
+    given = None if body.credentials is None else body.credentials.credentials()
     with parts.database.write() as session:
-        hypervisor, new = put_hypervisor(session, name, **body.model_dump())
-        shown = HypervisorShown.of(hypervisor)
-    if not shown.allowed:
+        fields = body.model_dump(exclude={"credentials"})
+        hypervisor, new = put_hypervisor(session, parts.secrets, name, **fields, credentials=given)
+        session.flush()
+        shown = _shown(session, hypervisor)
+    if given is not None:
+        setattr(request.state, AUDIT_DETAIL, f"credentials given: {', '.join(shown.credentials) or 'none any more'}")
+    if given is not None or not shown.allowed:
         parts.hypervisors.forget(name)
     response.status_code = 201 if new else 200
     return shown
@@ -61,10 +75,20 @@ def put(name: Name, body: HypervisorWanted, parts: Parts, response: Response) ->
 
 @router.delete("/{name}", status_code=204, responses=responses(404, 409))
 def delete(name: str, parts: Parts) -> None:
-    """Forget a hypervisor. Its machines go on."""
+    """Forget a hypervisor, and with what it was reached. Its machines go on."""
     with parts.database.write() as session:
-        delete_hypervisor(session, name)
+        delete_hypervisor(session, parts.secrets, name)
     parts.hypervisors.forget(name)
+
+
+@router.post("/{name}/probe", status_code=201, openapi_extra={"x-role": Role.OPERATOR}, responses=responses(404, 409))
+def probe(name: str, asking: Asking) -> OperationShown:
+    """Have it seen by what the hypervisor runs machines: an operation that starts a small guest."""
+    return asking.ask(f"vm_probe of hypervisor {name}", lambda session: request_probe(session, name, asking.asker))
+
+
+def _shown(session: Session, hypervisor: Hypervisor) -> HypervisorShown:
+    return HypervisorShown.of(hypervisor, names_of_credentials(session, [hypervisor.name])[hypervisor.name])
 
 
 def _ask(parts: Services, hypervisor: Hypervisor) -> dict[str, str]:

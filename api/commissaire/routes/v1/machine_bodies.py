@@ -1,4 +1,4 @@
-"""The bodies of REST v1's hypervisors, machines and their networks."""
+"""The bodies of REST v1's machines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from commissaire.fleet.machines import LOCATION_PATTERN
 from commissaire.machines.detail import Detail
 from commissaire.machines.machine import Machine
 from commissaire.machines.snapshot import Snapshot
-from commissaire.records import Hypervisor
 from commissaire.routes.text import JsonObject, Text
 
 _Line = Annotated[StrictStr, Field(max_length=16384, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -21,53 +20,6 @@ _Gigabytes = Annotated[float, Field(gt=0, le=1024 * 1024, allow_inf_nan=False)]
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class HypervisorWanted(_Request):
-    """PUT of a hypervisor."""
-
-    uri: Annotated[Text, Field(max_length=512, description="libvirt's connection URI, without a password.")]
-    allowed: StrictBool = Field(default=True, description="Whether it may be asked at all.")
-    virt_type: Literal["auto", "kvm", "qemu"] = Field(
-        default="auto", description="By what new machines are run. Default auto: KVM where a guest shows that it works."
-    )
-    pool: Annotated[Text, Field(min_length=1)] = Field(
-        default="default", description="The storage pool of new machines' disks."
-    )
-
-
-class HypervisorShown(BaseModel):
-    """A hypervisor, as it is recorded."""
-
-    name: str
-    uri: str
-    allowed: bool
-    virt_type: str
-    probed_virt_type: str = Field(description="What a guest that was started showed; empty as long as none was.")
-    pool: str
-    created_at: str
-
-    @classmethod
-    def of(cls, hypervisor: Hypervisor) -> HypervisorShown:
-        """Show a record."""
-        fields = hypervisor.model_dump(exclude={"created_at"})
-        return cls(**fields, created_at=rfc3339(hypervisor.created_at) or "")
-
-
-class HypervisorAsked(HypervisorShown):
-    """A hypervisor, and what it said when it was asked just now."""
-
-    reachable: bool
-    driver: str = Field(description="Such as QEMU; empty when it did not answer.")
-    version: str = Field(description="The driver's.")
-    libvirt_version: str = Field(description="Its libvirt's.")
-    failure: str = Field(description="Why it did not answer, in libvirt's words.")
-
-
-class HypervisorList(BaseModel):
-    """All hypervisors, by name."""
-
-    items: list[HypervisorShown]
 
 
 class Silent(BaseModel):

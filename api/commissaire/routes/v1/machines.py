@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from commissaire.auth.authorisation import check_administrator
 from commissaire.auth.role import Role
@@ -19,12 +19,11 @@ from commissaire.machines.machine import Machine, find_domain, list_machines, re
 from commissaire.machines.power import PowerAction, act
 from commissaire.problems import responses
 from commissaire.records import OperationKind
-from commissaire.requests import AUDIT_DETAIL
 from commissaire.routes.machine_access import link_to, links, with_domain
+from commissaire.routes.v1.asking import Asking
 from commissaire.routes.v1.bodies import OperationShown
 from commissaire.routes.v1.machine_bodies import MachineDetail, MachinePage, MachineShown, MachineWanted, Silent
-from commissaire.routes.v1.operations import show
-from commissaire.services import Asker, Parts, Services
+from commissaire.services import Parts, Services
 
 router = APIRouter(prefix="/api/v1/machines", tags=["machines"])
 _OPERATOR = {"x-role": Role.OPERATOR}
@@ -78,7 +77,7 @@ def get(hypervisor: str, name: str, parts: Parts) -> MachineDetail:
     responses=responses(400, 403, 404, 409, 502),
 )
 def create(
-    hypervisor: str, name: str, body: MachineWanted, request: Request, parts: Parts, asker: Asker, response: Response
+    hypervisor: str, name: str, body: MachineWanted, request: Request, parts: Parts, asking: Asking
 ) -> OperationShown:
     """Ask for a machine: an operation that creates it, and has it installed."""
     if body.image is not None:
@@ -94,7 +93,7 @@ def create(
         _check_cluster(parts, body.host.cluster)
         wanted, key = login(wanted, user, body.host.ssh_priv_key)
         wanted[REGISTER] = {"cluster": body.host.cluster, "remote_user": user}
-    return _ask(parts, asker, request, response, OperationKind.VM_CREATE, hypervisor, name, wanted, key)
+    return _ask(asking, OperationKind.VM_CREATE, hypervisor, name, wanted, key)
 
 
 @router.delete(
@@ -103,16 +102,14 @@ def create(
 def delete(
     hypervisor: str,
     name: str,
-    request: Request,
     parts: Parts,
-    asker: Asker,
-    response: Response,
+    asking: Asking,
     keep_disks: Annotated[bool, Query(description="Only forget the machine; its disks stay in their pools.")] = False,
 ) -> OperationShown:
     """Ask for a machine's removal: an operation that powers it off, and removes it with its disks."""
     with_domain(parts, hypervisor, name, lambda domain: None)
     wanted = {"disks": not keep_disks, "missing": "fail"}
-    return _ask(parts, asker, request, response, OperationKind.VM_REMOVE, hypervisor, name, wanted)
+    return _ask(asking, OperationKind.VM_REMOVE, hypervisor, name, wanted)
 
 
 @router.post("/{hypervisor}/{name}/{action}", openapi_extra=_OPERATOR, responses=responses(400, 404, 409, 502))
@@ -137,19 +134,10 @@ def _check_cluster(parts: Services, name: str | None) -> None:
 
 
 def _ask(
-    parts: Services,
-    asker: Asker,
-    request: Request,
-    response: Response,
-    kind: OperationKind,
-    hypervisor: str,
-    name: str,
-    wanted: dict[str, Any],
-    key: str | None = None,
+    asking: Asking, kind: OperationKind, hypervisor: str, name: str, wanted: dict[str, Any], key: str | None = None
 ) -> OperationShown:
-    setattr(request.state, AUDIT_DETAIL, f"{kind} of machine {name} on hypervisor {hypervisor}")
-    with parts.database.write() as session:
-        operation = request_machine(session, kind, hypervisor, name, wanted, asker, store=parts.secrets, key=key)
-        parts.dispatcher.enqueue(session, operation)
-        response.headers["Location"] = f"/api/v1/operations/{operation.id}"
-        return show(session, operation)
+    store = asking.parts.secrets
+    return asking.ask(
+        f"{kind} of machine {name} on hypervisor {hypervisor}",
+        lambda session: request_machine(session, kind, hypervisor, name, wanted, asking.asker, store=store, key=key),
+    )

@@ -117,7 +117,7 @@ def _open_lock(files: Files) -> int:
     try:
         root = os.open(files.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with reach(root, LOCK) as place:
+            with reach(root, LOCK, follow=False) as place:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 return os.open(place.name, flags, 0o600, dir_fd=place.parent)
         finally:

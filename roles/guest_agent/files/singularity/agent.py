@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 from singularity import channels, guest, log, notify
@@ -82,34 +83,39 @@ class Agent:
         notify.notify("READY=1")
 
     def stop(self) -> None:
-        """Let the loop end."""
+        """Let the loop end, and nobody take over."""
         _log.info("stopping")
+        if self.successor:
+            with suppress(OSError):
+                os.unlink(self.successor)
+            self.successor = None
         self._loop.stop()
 
     def _succeed(self, program: str) -> None:
-        self._loop.later(SUCCESSION_SECONDS, lambda: self._end_for(program))
-
-    def _end_for(self, program: str) -> None:
+        if self.successor:
+            raise Refused("Another version is about to take over already")
         self.successor = program
-        self._loop.stop()
+        self._loop.later(SUCCESSION_SECONDS, self._loop.stop)
 
 
 def replace_process(program: str, arguments: List[str], folder: str) -> None:
     """Put *program* in the place of the running one, and start it in this very process; does not return.
 
-    Where it can't be started the former one is put back and started. Raises OSError where not even that can be done.
+    Where it can't be started, or does not come up, the former one is put back and started. Raises OSError where that
+    can't be done either.
     """
     import sys
 
-    from singularity import update
+    from singularity import succession, update
 
     path = os.path.abspath(sys.argv[0])
     command = [sys.executable, path, *arguments]
+    os.chdir(folder)
     try:
         update.install(program)
+        succession.guard(update.roll_back, command)
     except (OSError, Refused) as error:
         _log.error("the new version can't be installed: %s at %s", error, place(error))
-    os.chdir(folder)
     try:
         os.execv(sys.executable, command)
     except OSError:

@@ -34,7 +34,7 @@ def run(guest: Guest, actions: Sequence[str], vm_data: Mapping[str, str] | None 
                     again(guest)
         except Exception as error:  # an action that goes wrong in a new way is one that failed, as well
             failed = True
-            print(f"singularity: {action}: {reason(error)}", file=sys.stderr)  # noqa: T201  for whoever called it
+            print(f"singularity: {action}: {reason(error)}", file=sys.stderr)
     text = "".join(guest.files.diffs)
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.flush()

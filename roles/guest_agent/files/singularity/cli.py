@@ -164,6 +164,8 @@ def _daemon(given: Dict[str, Any], words: List[str]) -> int:
     def reread() -> Settings:
         return load(given, "daemon")
 
+    if action in ("stop", "status"):  # what a daemon needs no more
+        return getattr(daemon, action)(load(given, "daemon", strict=False))  # type: ignore[no-any-return]
     settings = reread()
     if action in ("start", "restart"):
         successor = ["start" if word == "restart" else word for word in words] + ["--nodaemonize"]

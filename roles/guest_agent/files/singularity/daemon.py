@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Callable, List, NoReturn, Optional
 
-from singularity import __version__, identity, log, notify
+from singularity import __version__, identity, log, notify, succession
 from singularity.agent import Agent, replace_process
 from singularity.errors import Refused, SettingsError, reason
 from singularity.loop import Loop
@@ -113,6 +113,7 @@ def _run(
                 os.chown(settings.run, who.uid, who.gid)
             who.take()
         ready()
+        succession.is_up()
         notify.notify("READY=1", f"MAINPID={os.getpid()}")
         _log.info("version %s runs", __version__)
         loop.run()

@@ -1,14 +1,12 @@
-"""Files from the web, fetched by a process of their own, so that the daemon stays small and can give up in time."""
+"""Files from the web."""
 
 from __future__ import annotations
 
 import os
-import select
-import signal
 import time
-from typing import Callable
 
-from singularity.errors import Refused, reason
+from singularity.child import in_child
+from singularity.errors import Refused
 
 SCHEMES = ("http", "https", "file")
 
@@ -18,42 +16,13 @@ def fetch(url: str, path: str, most: int, seconds: float) -> None:
     scheme = url.partition(":")[0].lower()
     if scheme not in SCHEMES:
         raise Refused(f"{scheme or url} can't be fetched from: a URL begins with {', '.join(SCHEMES)}")
-    said = _in_child(lambda: _fetch(url, path, most, seconds), seconds)
-    if said:
-        raise Refused(f"The new version can't be fetched: {said}")
-
-
-def _in_child(work: Callable[[], None], seconds: float) -> str:
-    """Run *work* in a child, and return what went wrong; empty where nothing did."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said = "it failed"
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            work()
-            said = ""
-        except BaseException as error:
-            said = str(getattr(error, "reason", "")) or reason(error)
-        finally:
-            os.write(writer, said.encode("utf-8", "replace")[:1000])
-            os._exit(0)
-    os.close(writer)
     try:
-        poll = select.poll()
-        poll.register(reader, select.POLLIN)
-        if poll.poll(seconds * 1000):
-            return os.read(reader, 1000).decode("utf-8", "replace")
-        return f"not within {seconds:g} s"
-    finally:
-        os.close(reader)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        in_child(lambda: _fetch(url, path, most, seconds), seconds)
+    except Refused as error:
+        raise Refused(f"The new version can't be fetched: {error.message}") from None
 
 
-def _fetch(url: str, path: str, most: int, seconds: float) -> None:
+def _fetch(url: str, path: str, most: int, seconds: float) -> bytes:
     deadline = time.monotonic() + seconds
     with _open(url, seconds) as source, open(path, "wb") as target:
         size = 0
@@ -69,6 +38,7 @@ def _fetch(url: str, path: str, most: int, seconds: float) -> None:
             target.write(piece)
         target.flush()
         os.fsync(target.fileno())
+    return b""
 
 
 def _open(url: str, seconds: float):  # type: ignore[no-untyped-def]
@@ -84,5 +54,7 @@ def _open(url: str, seconds: float):  # type: ignore[no-untyped-def]
         return opener.open(url, timeout=seconds)
     except error.HTTPError as answer:
         raise Refused(f"the server answers {answer.code}") from None
+    except error.URLError as failure:
+        raise Refused(str(failure.reason)) from None
     except ValueError:
         raise Refused("it is no URL") from None

@@ -16,6 +16,7 @@ __all__ = ["Change", "Files"]
 
 MOST = 16 << 20
 """Bytes of a file that is read whole."""
+_PIECE = 1 << 16
 _SECRET = ("/etc/shadow", "/etc/gshadow")
 
 
@@ -53,8 +54,7 @@ class Files:
             file = _open_old(place)
             if file is None:
                 return None
-            with os.fdopen(file, "rb") as opened:
-                content = opened.read(most + 1)
+            content = _whole(file, most + 1)
         if len(content) > most:
             raise Refused(f"{shown(path)} has more than {most} bytes")
         return content
@@ -64,13 +64,14 @@ class Files:
 
         Raise Refused when a path may not be touched, or something can't be written: then all is as it was before.
         """
-        transaction = self.begin(changes)
+        transaction = self.prepare(changes)
+        transaction.commit()
         paths = transaction.paths
         transaction.keep()
         return paths
 
-    def begin(self, changes: Sequence[Change]) -> Transaction:
-        """Make all changes or none, as `replace` does, and return them: they can still be undone, or must be kept."""
+    def prepare(self, changes: Sequence[Change]) -> Transaction:
+        """Write what `changes` want beside the files there are: `commit` makes all or none of them, or `undo`."""
         if self.noop:
             self.diffs += [text for text in map(self._diff, changes) if text]
             return Transaction(self.backup, False)
@@ -81,7 +82,7 @@ class Files:
         except BaseException:
             transaction.undo()
             raise
-        transaction.commit()
+        transaction.stage()
         return transaction
 
     def diff(self, changes: Sequence[Change]) -> str:
@@ -199,10 +200,9 @@ class Files:
             if file is None:
                 before, same = None, change.content is None
             else:
-                with os.fdopen(file, "rb") as opened:
-                    same = _same(file, change)
-                    opened.seek(0)
-                    before = opened.read(MOST)
+                same = _same(file, change)
+                os.lseek(file, 0, os.SEEK_SET)
+                before = _whole(file, MOST)
         return "" if same else unified(change, before, hidden=place.path in _SECRET)
 
 
@@ -233,6 +233,19 @@ def _open_old(place: Place, flags: int = os.O_RDONLY, links: bool = False, alone
     return file
 
 
+def _whole(file: int, most: int) -> bytes:
+    """Read an open file, and close it. It is read in pieces: /proc has no memory for more, and neither have we."""
+    pieces = []
+    with os.fdopen(file, "rb", buffering=0) as opened:
+        while most > 0:
+            piece = opened.read(min(most, _PIECE))
+            if not piece:
+                break
+            pieces.append(piece)
+            most -= len(piece)
+    return b"".join(pieces)
+
+
 def _same(old: int, change: Change) -> bool:
     """Tell whether an open file is as `change` wants it already."""
     found = os.fstat(old)
@@ -241,8 +254,7 @@ def _same(old: int, change: Change) -> bool:
         return False
     if any(want is not None and want != have for want, have in wanted):
         return False
-    with os.fdopen(os.dup(old), "rb") as opened:
-        return opened.read(len(change.content) + 1) == change.content
+    return _whole(os.dup(old), len(change.content) + 1) == change.content
 
 
 @contextmanager

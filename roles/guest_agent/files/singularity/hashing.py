@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import Any
 
 from singularity import programs
+from singularity.child import in_child
 from singularity.errors import Refused
 
+SECONDS = 60.0
 PREFIXES = {"YESCRYPT": "$y$", "SHA512": "$6$", "SHA256": "$6$"}
 """How a hash of a method of login.defs begins; a weaker method becomes SHA512."""
 _SALT = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -35,8 +36,8 @@ def hashed(password: bytes, wanted: str = "SHA512") -> str:
     """
     if not password or b"\0" in password or b"\n" in password or len(password) > 511:
         raise Refused("a password has 1 to 511 bytes, none of them NUL or a line break")
-    made = _in_child(password, wanted)
-    if made is None:
+    made = in_child(lambda: _by_libcrypt(password, wanted).encode("ascii"), SECONDS).decode("ascii")
+    if not made:
         openssl = programs.find("openssl")
         if not openssl:
             raise Refused("a password can not be hashed: install libcrypt (libcrypt1, libxcrypt) or openssl")
@@ -52,24 +53,8 @@ def is_hash(text: str) -> bool:
     return len(text) <= 511 and _HASH.fullmatch(text) is not None
 
 
-def _in_child(password: bytes, wanted: str) -> str | None:
-    """Return what crypt(3) makes of a password, called in a child; None where there is none."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, (_by_libcrypt(password, wanted) or "").encode("ascii"))
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        made = pipe.read()
-    with suppress(ChildProcessError):  # somebody waits for all children
-        os.waitpid(child, 0)
-    return made.decode("ascii") or None
-
-
-def _by_libcrypt(password: bytes, wanted: str) -> str | None:
+def _by_libcrypt(password: bytes, wanted: str) -> str:
+    """Return what crypt(3) makes of a password; "" where there is none."""
     import ctypes
 
     for name in _LIBRARIES:
@@ -84,7 +69,7 @@ def _by_libcrypt(password: bytes, wanted: str) -> str | None:
             made = crypt(password, setting)
             if made and made.startswith(setting[:3]) and len(made) > len(setting) + 20:
                 return str(made.decode("ascii"))
-    return None
+    return ""
 
 
 def _settings(library: Any, wanted: str) -> list[bytes]:

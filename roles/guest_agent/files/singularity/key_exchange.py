@@ -9,11 +9,13 @@ import os
 from typing import Optional
 
 from singularity import crypto
+from singularity.child import in_child
 from singularity.errors import Refused
 
 PRIME = 2**107 - 1
 BASE = 5
 BLOCK = 16
+SECONDS = 15
 INVALID = "Invalid password data received"
 
 
@@ -33,11 +35,14 @@ class KeyExchange:
         return pow(BASE, private, PRIME)
 
     def decrypt(self, data: bytes) -> bytes:
-        """Return the password that *data* is the cipher text of, and forget the key. Raises Refused."""
+        """Return the password that *data* is the cipher text of, and forget the key. Raises Refused.
+
+        A child does it, so that the daemon does not have a library of 4 MB in memory from then on.
+        """
         shared, self._shared = self._shared, None
         if shared is None:
             raise Refused("Password without key exchange")
-        return decrypt(shared, data)
+        return in_child(lambda: decrypt(shared, data), SECONDS)
 
 
 def decrypt(shared: int, data: bytes) -> bytes:

@@ -20,12 +20,13 @@ _LINKS = 40  # as many as the kernel follows
 class Policy:
     """Lists of what is allowed and denied: folders, or shell patterns, which reach below what they match.
 
-    `*` stays within a name, `**` stands for any number of names. An empty allow-list allows everything; deny wins.
+    `*` stays within a name, `**` stands for any number of names. One that does not begin with `/` matches in any folder.
+    An empty allow-list allows everything; deny wins.
     """
 
     def __init__(self, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
-        self._allow = [_parts(pattern) for pattern in allow]
-        self._deny = [_parts(pattern) for pattern in deny]
+        self._allow = [_pattern(text) for text in allow]
+        self._deny = [_pattern(text) for text in deny]
 
     def check(self, path: str) -> None:
         """Raise Refused unless `path` may be touched."""
@@ -162,6 +163,10 @@ def reach(root: int, path: str, follow: bool = True) -> Place:
 
 def _place(folders: List[int], names: List[str], name: str, missing: Tuple[str, ...], owners: Set[int]) -> Place:
     return Place(folders.pop(), name, "/" + "/".join([*names, *missing, name]), missing, owners)
+
+
+def _pattern(text: str) -> List[str]:
+    return _parts(text) if text.startswith("/") else ["**", *_parts(text)]
 
 
 def _parts(path: str) -> List[str]:

@@ -49,19 +49,17 @@ class Settings:
         return self.pidfile or os.path.join(self.run, "singularity.pid")
 
 
-def load(given: Mapping[str, Any], command: str) -> Settings:
+def load(given: Mapping[str, Any], command: str, strict: bool = True) -> Settings:
     """Return the settings for *command* (apply or daemon). *given*: what stands on its command line, by field.
 
-    Raises SettingsError where they can't be used.
+    Raises SettingsError where they can't be used; unless it is *strict*, what is wrong in the file is left out.
     """
     root = str(given.get("root", Settings.root))
     folder = str(given.get("configuration", _below(root, Settings.configuration)))
-    values = {**_read(os.path.join(folder, FILE), command), **given}
+    values = {**_read(os.path.join(folder, FILE), command, strict), **given}
     for name in BELOW_ROOT:
         values.setdefault(name, _below(str(values.get("root", root)), getattr(Settings, name)))
     values["configuration"] = folder
-    values["functions"] = _functions(values.get("functions", ITEMS))
-    _check_channels(values.get("channels", ()))
     return Settings(**values)
 
 
@@ -81,10 +79,13 @@ def convert(option: Option, text: str) -> Any:
         return os.path.abspath(text)
     if option.kind == "paths":
         return tuple(os.path.abspath(word) for word in _words(option, text))
-    return text if option.kind == "text" else _words(option, text)
+    if option.kind == "text":
+        return text
+    words = _words(option, text)
+    return {"functions": _functions, "channels": _channels}.get(option.field, tuple)(words)
 
 
-def _read(path: str, command: str) -> Dict[str, Any]:
+def _read(path: str, command: str, strict: bool) -> Dict[str, Any]:
     import configparser
 
     parser = configparser.ConfigParser(interpolation=None)
@@ -94,8 +95,10 @@ def _read(path: str, command: str) -> Dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, configparser.Error, UnicodeDecodeError) as error:
+        if not strict:
+            return {}
         raise SettingsError(f"{path} can't be read: {' '.join(str(error).split())}") from error
-    for section in parser.sections():
+    for section in parser.sections() if strict else ():
         _check_section(path, section, parser[section])
     values = {}
     for option in OPTIONS:
@@ -104,6 +107,8 @@ def _read(path: str, command: str) -> Dict[str, Any]:
                 try:
                     values[option.field] = convert(option, parser[section][option.name])
                 except SettingsError as error:
+                    if not strict:
+                        continue
                     raise SettingsError(f"{path}, [{section}]: {error}") from error
                 break
     return values
@@ -151,8 +156,7 @@ def _functions(names: Tuple[str, ...]) -> Tuple[str, ...]:
     return tuple(name for name in ITEMS if name in names)
 
 
-def _check_channels(names: Tuple[str, ...]) -> None:
-    from singularity.channels.names import parse
+def _channels(names: Tuple[str, ...]) -> Tuple[str, ...]:
+    from singularity.channels.names import absolute
 
-    for name in names:
-        parse(name)
+    return tuple(map(absolute, names))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import List, Tuple
+from typing import Iterator, List, Tuple
 
 from singularity import backups, selinux
 from singularity.errors import Refused
@@ -42,12 +42,13 @@ class _Step:
 
 
 class Transaction:
-    """Changes under way: `add` each, then `commit`; after that either `undo` or `keep`. Both let go of everything."""
+    """Changes under way: `add` each, `stage`, `commit`; then either `undo` or `keep`, which let go of everything."""
 
     def __init__(self, backup: bool, restore_labels: bool) -> None:
         self._backup = backup
         self._restore_labels = restore_labels
         self._steps: List[_Step] = []
+        self._at = ""  # the path that is worked on
 
     @property
     def paths(self) -> List[str]:
@@ -64,30 +65,30 @@ class Transaction:
     def open(self, place: Place, change: Change, old: int | None) -> int:
         """Take over a place as `add` does, and return the file to write to, which `commit` puts there."""
         self.add(place, change, old)
-        try:
+        self._at = place.path
+        with self._undoing():
             return self._create(self._steps[-1])
-        except OSError:
-            self.undo()
-            raise
+
+    def stage(self) -> None:
+        """Write the new files beside the old ones. Raise Refused when one can't be; then nothing is left of any."""
+        with self._undoing():
+            for step in self._steps:
+                if step.change.content is not None and not step.staged:
+                    self._at = step.place.path
+                    _write(self._create(step), step.change.content)
 
     def commit(self) -> None:
         """Make all changes. Raise Refused when one can't be made; then everything is as it was."""
-        try:
+        self.stage()
+        with self._undoing():
             for step in self._steps:
-                if step.change.content is not None and not step.staged:
-                    _write(self._create(step), step.change.content)
-            for step in self._steps:
+                self._at = step.place.path
                 self._exchange(step)
-        except (OSError, Refused) as error:
-            self.undo()
-            if isinstance(error, Refused):
-                raise
-            raise Refused(f"{shown(self._at(error))} can not be written: {error.strerror}") from error
         for step in self._steps:
             with suppress(OSError):  # it has no effect on some file systems
                 _sync(step.place.parent)
         if self._restore_labels:
-            selinux.restore([step.place.path for step in self._steps if step.old is None and step.done])
+            selinux.restore([path for step in self._steps if step.old is None and step.done for path in _new(step)])
 
     def undo(self) -> None:
         """Put everything back as it was, as far as the system lets us."""
@@ -154,10 +155,16 @@ class Transaction:
             os.unlink(name, dir_fd=parent)
         step.done = True
 
-    def _at(self, error: OSError) -> str:
-        """Return the path that an error is about: the step that was not done yet."""
-        waiting = [step for step in self._steps if not step.done]
-        return waiting[0].place.path if waiting else str(error.filename)
+    @contextmanager
+    def _undoing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.undo()
+            raise Refused(f"{shown(self._at)} can not be written: {error.strerror}") from error
+        except BaseException:
+            self.undo()
+            raise
 
     def _close(self) -> None:
         for step in self._steps:
@@ -219,6 +226,15 @@ def _make_folders(step: _Step) -> None:
                 os.fchown(folder, above.st_uid, above.st_gid)
             os.fchmod(folder, 0o700 if name == ".ssh" else 0o755)
     place.missing = ()
+
+
+def _new(step: _Step) -> Iterator[str]:
+    """Yield the path of a new file, and those of the folders that were made for it."""
+    path = step.place.path
+    yield path
+    for _ in step.made:
+        path = os.path.dirname(path)
+        yield path
 
 
 def _temporary_name() -> str:

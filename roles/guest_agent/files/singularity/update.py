@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from singularity import download, signature, trial
+from singularity.child import in_child
 from singularity.crypto import hasher
 from singularity.errors import Refused
 from singularity.program import is_one_file
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16 * 2**20
 MOST_SIGNATURE = 4096
-FETCH_SECONDS = 18
+CHECK_SECONDS = 10
+FETCH_SECONDS = 16
 """With a trial of some seconds this is within the 30 s that hosts wait."""
 DIGESTS = {32: "md5", 64: "sha256", 128: "sha512"}
 NEW = ".new"
@@ -31,12 +33,13 @@ def update(guest: Guest, url: str, digest: str, signed: Optional[bytes] = None) 
     signature, which is looked for at *url* + `.sig` where it is None and the settings ask for one.
     """
     present = program()
-    new = present + NEW
+    new = f"{present}.{os.urandom(4).hex()}{NEW}"
     try:
         download.fetch(url, new, MOST_BYTES, FETCH_SECONDS)
-        _check_digest(new, digest)
+        in_child(lambda: _check(new, digest), CHECK_SECONDS)
         if guest.settings.update_key:
-            _check_signature(guest.settings.update_key, new, url, signed)
+            signed = _fetch_signature(url, new) if signed is None else signed
+            in_child(lambda: _check_signature(str(guest.settings.update_key), new, signed or b""), CHECK_SECONDS)
         if not is_one_file(new):
             raise Refused("The new version is no program of one file, as zipapp makes them")
         mode = os.stat(present)
@@ -78,9 +81,10 @@ def roll_back() -> None:
     os.replace(path + FORMER, path)
 
 
-def _check_digest(path: str, wanted: str) -> None:
+def _check(path: str, wanted: str) -> bytes:
     if _digest(path, len(wanted)) != wanted:
         raise Refused("The new version has another digest than it should have")
+    return b""
 
 
 def _digest(path: str, size: int) -> str:
@@ -94,17 +98,20 @@ def _digest(path: str, size: int) -> str:
     return str(made.hexdigest())
 
 
-def _check_signature(key: str, path: str, url: str, signed: Optional[bytes]) -> None:
-    if signed is None:
-        fetched = path + ".sig"
-        try:
-            download.fetch(url + ".sig", fetched, MOST_SIGNATURE, FETCH_SECONDS / 3)
-            with open(fetched, "rb") as file:
-                signed = file.read()
-        finally:
-            _remove(fetched)
+def _fetch_signature(url: str, path: str) -> bytes:
+    fetched = path + ".sig"
+    try:
+        download.fetch(url + ".sig", fetched, MOST_SIGNATURE, FETCH_SECONDS / 3)
+        with open(fetched, "rb") as file:
+            return file.read()
+    finally:
+        _remove(fetched)
+
+
+def _check_signature(key: str, path: str, signed: bytes) -> bytes:
     if not signature.verify(key, signed, path):
         raise Refused("The new version is not signed by the key that signs updates")
+    return b""
 
 
 def _restore_context(path: str) -> None:

@@ -28,6 +28,12 @@ def parse(name: str) -> Tuple[str, str]:
     )
 
 
+def absolute(name: str) -> str:
+    """Return the name of the same channel as it is for a process in another folder. Raises SettingsError."""
+    kind, address = parse(name)
+    return f"{kind}:{address}" if kind in ("xenstore", "unix") and address else name
+
+
 def present() -> List[str]:
     """Return the names of the channels that this machine has, by which `auto` goes."""
     found = []

@@ -1,4 +1,4 @@
-"""The agent's replies in xenstore, which nobody else removes, and of which a domain may have some hundreds."""
+"""The agent's replies in xenstore, which nobody else removes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,35 @@ log = logging.getLogger(__name__)
 REPLIES = "data/guest"
 KEEP_SECONDS = 600
 """A host waits 300 s for a machine that boots, and less for all else."""
-MOST = 500
-"""A domain may have 1000 nodes, and has other ones, too."""
-FEWEST = 50
+READ_SECONDS = 3
+"""A host looks for its reply twice a second."""
 
 
 class Replies:
-    """Writes replies, and removes them when the host must have read them."""
+    """Writes replies, and removes them when the host must have read them.
 
-    def __init__(self, client: XenstoreClient, loop: Loop, lost: Callable[[str], None]) -> None:
+    A domain may have 1000 nodes, and in one of them some fifty with names as long as hosts give (its names count for
+    its size, of which 2048 bytes are allowed). So where there is no room the oldest reply goes; where even that is so
+    new that the host may not have read it, a reply waits, and with it all requests: see `full`.
+    """
+
+    def __init__(
+        self, client: XenstoreClient, loop: Loop, room: Callable[[], None], lost: Callable[[str], None]
+    ) -> None:
+        """*room* is called when they are full no more, *lost* when xenstore is gone."""
         self._client = client
         self._loop = loop
+        self._room = room
         self._lost = lost
         self._written: Dict[str, float] = {}
         self._foreign: Set[str] = set()
+        self._unsent: Dict[str, bytes] = {}
         self._timer: Optional[Handle] = None
+
+    @property
+    def full(self) -> bool:
+        """Whether a reply waits for room, so that no request should be taken."""
+        return bool(self._unsent)
 
     def adopt(self) -> None:
         """Remove in time what an earlier run of the agent left: its last reply may still be waited for."""
@@ -44,21 +58,10 @@ class Replies:
         self._wait()
 
     def write(self, name: str, answer: bytes) -> None:
-        """Write one reply, or in its place that it is too long. What xenstore refuses is logged."""
-        path = f"{REPLIES}/{name}"
-        limit = MOST_PAYLOAD - len(path.encode("utf-8", "surrogateescape")) - 1
-        if len(answer) > limit:
-            answer = nova.too_long(limit)
-        self._purge(MOST - 1)
-        try:
-            self._client.write(path, answer)
-        except OSError as error:
-            if not self._write_anew(path, answer, error):
-                log.error("reply %.80s can't be written: %s", name, error.strerror)
-                return
-        self._foreign.discard(name)
-        self._written.pop(name, None)
-        self._written[name] = time.monotonic()
+        """Write one reply now or, where there is no room, soon; or in its place that it is too long. Raises Lost."""
+        limit = MOST_PAYLOAD - len(f"{REPLIES}/{name}".encode("utf-8", "surrogateescape")) - 1
+        self._unsent[name] = answer if len(answer) <= limit else nova.too_long(limit)
+        self._send()
         self._wait()
 
     def close(self) -> None:
@@ -66,31 +69,33 @@ class Replies:
         if self._timer:
             self._timer.cancel()
 
-    def _write_anew(self, path: str, answer: bytes, error: OSError) -> bool:
-        """Make room where the domain has no more, or say what fits where the answer is too long for this xenstore."""
-        if error.errno not in (errno.ENOSPC, errno.E2BIG, errno.EINVAL):
-            return False
-        self._purge(FEWEST)
-        for attempt in (answer, nova.too_long(2048)):
+    def _send(self) -> None:
+        """Write what waits, as far as there is room for it."""
+        while self._unsent:
+            name, answer = next(iter(self._unsent.items()))
             try:
-                self._client.write(path, attempt)
-                return True
-            except OSError:
-                continue
-        return False
-
-    def _purge(self, most: int, before: float = 0.0) -> None:
-        """Remove the oldest, down to *most* of them, and those written *before* then."""
-        for name, when in list(self._written.items()):
-            if len(self._written) <= most and when > before:
-                return
-            del self._written[name]
-            if name in self._foreign and not self._is_ours(name):
-                continue
-            try:
-                self._client.remove(f"{REPLIES}/{name}")
+                self._client.write(f"{REPLIES}/{name}", answer)
             except OSError as error:
-                log.info("reply %.80s can't be removed: %s", name, error.strerror)
+                if error.errno == errno.ENOSPC and self._written:
+                    if time.monotonic() - next(iter(self._written.values())) < READ_SECONDS:
+                        return
+                    self._remove(next(iter(self._written)))
+                    continue
+                log.error("reply %.80s can't be written: %s", name, error.strerror)
+            else:
+                self._foreign.discard(name)
+                self._written.pop(name, None)
+                self._written[name] = time.monotonic()
+            del self._unsent[name]
+
+    def _remove(self, name: str) -> None:
+        del self._written[name]
+        if name in self._foreign and not self._is_ours(name):
+            return
+        try:
+            self._client.remove(f"{REPLIES}/{name}")
+        except OSError as error:
+            log.info("reply %.80s can't be removed: %s", name, error.strerror)
 
     def _is_ours(self, name: str) -> bool:
         self._foreign.discard(name)
@@ -100,15 +105,27 @@ class Replies:
             return False
 
     def _wait(self) -> None:
-        if self._written and not self._timer:
-            oldest = next(iter(self._written.values()))
-            self._timer = self._loop.later(max(1.0, oldest + KEEP_SECONDS - time.monotonic()), self._expire)
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._written:
+            keep = READ_SECONDS if self.full else KEEP_SECONDS
+            seconds = next(iter(self._written.values())) + keep - time.monotonic()
+            self._timer = self._loop.later(max(0.1, seconds), self._go_on)
 
-    def _expire(self) -> None:
+    def _go_on(self) -> None:
+        """Remove what is too old, and write what waits for that."""
         self._timer = None
+        was_full = self.full
         try:
-            self._purge(len(self._written), time.monotonic() - KEEP_SECONDS)
+            for name, when in list(self._written.items()):
+                if time.monotonic() - when < KEEP_SECONDS:
+                    break
+                self._remove(name)
+            self._send()
         except Lost as error:
             self._lost(str(error))
             return
         self._wait()
+        if was_full and not self.full:
+            self._room()

@@ -48,10 +48,16 @@ class Virtio:
         return {}
 
     def _ended(self, reason: str) -> None:
-        if reason:
-            self._lost(reason)
+        if reason or not self._is_there():
+            self._lost(reason or "it was unplugged")
         elif self._stream:
             self._stream.reset()
+
+    def _is_there(self) -> bool:
+        try:
+            return os.stat(self._path).st_rdev == os.fstat(self._fd).st_rdev
+        except OSError:
+            return False
 
 
 class Edges:

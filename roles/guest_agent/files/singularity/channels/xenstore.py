@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from typing import TYPE_CHECKING, Callable, Dict, Optional
+from contextlib import suppress
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 from singularity.channels.names import xenstore_path
 from singularity.channels.replies import Replies
@@ -50,7 +51,7 @@ class Xenstore:
         self._stuck.clear()
         try:
             client.watch(REQUESTS)
-            self._replies = Replies(client, self._loop, self._over)
+            self._replies = Replies(client, self._loop, self._go_on, self._over)
             self._replies.adopt()
         except (OSError, Lost) as error:
             self.close()
@@ -73,18 +74,12 @@ class Xenstore:
         """Return the hostname and the networks that the host has for this machine."""
         if not self._client:
             raise OSError(errno.ENOTCONN, "xenstore is away")
-        paths = [HOSTNAME]
+        found = {}
         try:
-            paths += [f"{NETWORKING}/{name}" for name in self._client.list(NETWORKING)]
-            found = {}
-            for path in paths:
-                try:
+            for path in (HOSTNAME, *_below(self._client, NETWORKING)):
+                with suppress(FileNotFoundError):
                     found[path.partition("/")[2]] = self._client.read(path).decode("utf-8", "replace")
-                except FileNotFoundError:
-                    continue
             return found
-        except FileNotFoundError:
-            return {}
         except Lost as error:
             why = str(error)
             self._loop.later(0, lambda: self._over(why))
@@ -108,8 +103,11 @@ class Xenstore:
                 self._pending[request] = None
             else:
                 self._scan_wanted = True
-        if self._scan_wanted or self._pending:
+        if self._scan_wanted or self._may_answer():
             self._go_on()
+
+    def _may_answer(self) -> bool:
+        return bool(self._pending and self._replies and not self._replies.full)
 
     def _go_on(self) -> None:
         if not self._busy:
@@ -124,7 +122,7 @@ class Xenstore:
             if self._scan_wanted:
                 self._scan_wanted = False
                 self._scan(self._client)
-            elif self._pending:
+            elif self._may_answer():
                 request = next(iter(self._pending))
                 del self._pending[request]
                 self._answer(self._client, request)
@@ -174,3 +172,10 @@ class Xenstore:
         answer = self._nova.answer(request, self)
         if self._client is client and self._replies:
             self._replies.write(name, answer)
+
+
+def _below(client: XenstoreClient, path: str) -> List[str]:
+    try:
+        return [f"{path}/{name}" for name in client.list(path)]
+    except FileNotFoundError:
+        return []

@@ -36,12 +36,12 @@ class XenstoreClient:
         self._socket: Optional[socket.socket] = None
         if stat.S_ISSOCK(os.stat(path).st_mode):
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            self._socket.setblocking(False)  # a daemon that takes no connections must not stop this one
             try:
                 self._socket.connect(path)
             except OSError as error:
                 self._socket.close()
                 raise OSError(error.errno, error.strerror, path) from error
-            self._socket.setblocking(False)
             self.fd = self._socket.fileno()
         else:
             self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -5,7 +5,7 @@ A configurator, ours or a user's own Python file, has
 - `fits(system) -> int`: 0 it can't be meant, 1 it may be (by the distribution, say), 2 it is installed, 3 it is in use;
 - `plan(network, system) -> list of Change`: what the files shall be, out of those there are; it changes nothing;
 - `down(network, system) -> list of argument lists`: run before the files are replaced, and may fail;
-- `up(network, system) -> list of argument lists`: run afterwards, and must not fail.
+- `up(network, system) -> list of argument lists`: run afterwards, and must not fail, but for those that begin with "-".
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def up(network: Network, system: System) -> List[List[str]]:
     """Return what takes them up, by whatever reads these files."""
     if not _managed(system):
         return [["ifup", one.name] for one in network.interfaces]
-    up = [["nmcli", "--wait", "30", "connection", "up", "ifname", one.name] for one in network.interfaces]
+    up = [["nmcli", "--wait", "20", "connection", "up", "ifname", one.name] for one in network.interfaces]
     return [["nmcli", "connection", "reload"], *up]
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 
-from singularity.configurators import MARK
+from singularity.configurators import MARK, networkd
 from singularity.errors import Refused
 from singularity.files import Change
 
@@ -46,13 +46,14 @@ def plan(network: Network, system: System) -> List[Change]:
 
 
 def down(network: Network, system: System) -> List[List[str]]:
-    """Return nothing: it takes addresses away itself."""
-    return []
+    """Return what takes all addresses away: what stays of them takes routes along later on."""
+    return networkd.down(network, system)
 
 
 def up(network: Network, system: System) -> List[List[str]]:
-    """Return what makes files for the system's own service of it, and that service read them."""
-    return [["netplan", "generate"], ["netplan", "apply"]]
+    """Return what makes files for the system's own service of it, and that service read them and look what is there."""
+    restart = ["-systemctl", "try-restart", networkd.UNIT]
+    return [["netplan", "generate"], ["netplan", "apply"], ["-systemctl", "reset-failed", networkd.UNIT], restart]
 
 
 def yaml(network: Network, renamed: Iterable[str] = ()) -> str:
@@ -138,14 +139,12 @@ def _end(lines: List[str], start: int, behind: int) -> int:
 
 
 def _without_empty(text: str) -> str:
-    """Return a file without a kind that has no definition any more: netplan takes that for an error."""
+    """Return a file without keys that have nothing below them any more: netplan takes such for an error."""
     lines = text.splitlines(keepends=True)
-    kept = []
-    for number, line in enumerate(lines):
-        found = re.fullmatch(r"( +)(\w+):\s*", line)
-        if found and found.group(2) in _KINDS:
+    for number in reversed(range(len(lines))):
+        found = re.fullmatch(r"( *)(\w+):\s*", lines[number])
+        if found and found.group(2) in (*_KINDS, "network"):
             rest = [one for one in lines[number + 1 :] if one.strip() and not one.lstrip().startswith("#")]
             if not rest or len(rest[0]) - len(rest[0].lstrip()) <= len(found.group(1)):
-                continue
-        kept.append(line)
-    return "".join(kept)
+                del lines[number]
+    return "".join(lines)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 NAME = "networkd"
 FOLDER = "/etc/systemd/network"
 _PREFIX = "00-singularity-"
-_UNIT = "systemd-networkd.service"
+UNIT = "systemd-networkd.service"
 
 
 def fits(system: System) -> int:
     """Rate by whether its unit is enabled, and whether it has files."""
     files = system.names(FOLDER, ".network")
-    if system.enabled(_UNIT):
+    if system.enabled(UNIT):
         return 3
     if files:
         return 2
@@ -36,13 +36,13 @@ def plan(network: Network, system: System) -> List[Change]:
 
 
 def down(network: Network, system: System) -> List[List[str]]:
-    """Return nothing: it takes addresses away itself."""
-    return []
+    """Return what takes all addresses away: at a start it leaves some."""
+    return [["ip", "address", "flush", "dev", one.name, "scope", "global"] for one in network.interfaces]
 
 
 def up(network: Network, system: System) -> List[List[str]]:
-    """Return what makes it read its files, and take away what it did not put there: at a start all versions do."""
-    return [["systemctl", "restart", _UNIT]]
+    """Return what makes every version of it read its files, and look what is really there."""
+    return [["-systemctl", "reset-failed", UNIT], ["systemctl", "restart", UNIT]]  # else five in 10 s are too many
 
 
 def network_file(interface: Interface) -> str:

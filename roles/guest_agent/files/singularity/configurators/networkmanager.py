@@ -31,7 +31,7 @@ def fits(system: System) -> int:
 
 def plan(network: Network, system: System) -> List[Change]:
     """Return a profile for each interface; those of interfaces that are no more go."""
-    changes = [Change(_path(one), keyfile(one).encode("ascii"), 0o600, 0, 0) for one in network.interfaces]
+    changes = [Change(_path(one), keyfile(one).encode("ascii"), 0o600) for one in network.interfaces]
     paths = {change.path for change in changes}
     ours = [f"{FOLDER}/{name}" for name in system.names(FOLDER, ".nmconnection") if name.startswith(_PREFIX)]
     return changes + [Change(path, None) for path in ours if path not in paths]
@@ -47,7 +47,7 @@ def up(network: Network, system: System) -> List[List[str]]:
     commands = [["nmcli", "connection", "reload"]]
     for interface in network.interfaces:
         profile = ["uuid", uuid(interface)] if system.exists(_path(interface)) else []
-        commands.append(["nmcli", "--wait", "30", "connection", "up", *profile, "ifname", interface.name])
+        commands.append(["nmcli", "--wait", "20", "connection", "up", *profile, "ifname", interface.name])
     return commands
 
 

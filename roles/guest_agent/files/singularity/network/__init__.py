@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, List, Mapping, Sequence, Tuple
 
 from singularity import configurators, programs
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from singularity.network.model import Network
     from singularity.network.system import System
 
-SECONDS = 45.0
-"""For all of it: hosts wait 60 s for their answer."""
-_BACK_SECONDS = 30.0
+SECONDS = 35.0
+"""For the network to come up; then it may take _BACK_SECONDS to put it back: hosts wait 60 s for their answer."""
+_BACK_SECONDS = 20.0
 _log = logging.getLogger("singularity")
 
 
@@ -32,6 +33,8 @@ def reset(guest: Guest, vm_data: Mapping[str, str]) -> None:
 
     system = System(guest.files)
     network = parse(vm_data, system.interfaces() if any("networking/" in str(key) for key in vm_data) else {})
+    if not system.has_ipv6():
+        network = replace(network, interfaces=tuple(one.without_ipv6() for one in network.interfaces))
     configurator = None
     changes: List[Change] = []
     commands: List[List[str]] = []
@@ -68,25 +71,22 @@ def _replace(guest: Guest, changes: Sequence[Change], network: Network, system: 
         return
     from singularity.network import netlink
 
-    if not files.diff(configurators.ask(configurator, "plan", network, system)) and not netlink.wait_for(
-        network, programs.Deadline(0)
-    ):
+    planned = configurators.ask(configurator, "plan", network, system)
+    there = not files.diff(planned) and not netlink.wait_for(network, programs.Deadline(0))
+    if there:
         files.replace(changes)  # the network is as it shall be: leave its connections alone
         return
     deadline = programs.Deadline(SECONDS)
-    for command in configurators.ask(configurator, "down", network, system):
-        programs.attempt(command, deadline.left())
+    transaction = files.prepare(changes)
     try:
-        transaction = files.begin(changes)
-    except Refused:
-        _back(configurator, network, system)
-        raise
-    try:
+        for command in configurators.ask(configurator, "down", network, system):
+            programs.attempt(command, deadline.left())
+        transaction.commit()
         for command in configurators.ask(configurator, "up", network, system):
-            programs.run(command, deadline.left())
+            _run(command, deadline)
         missing = netlink.wait_for(network, deadline)
         if missing:
-            raise Refused(f"the network does not come up: it lacks {', '.join(sorted(missing))}")
+            raise Refused(f"the network does not come up: it lacks {', '.join(missing)}")
     except BaseException:
         transaction.undo()
         _log.warning("the network did not come up: what was before is put back")
@@ -95,13 +95,21 @@ def _replace(guest: Guest, changes: Sequence[Change], network: Network, system: 
     transaction.keep()
 
 
+def _run(command: Sequence[str], deadline: programs.Deadline) -> None:
+    """Run a command. Raise Refused when it fails, unless it begins with "-", as in systemd's units."""
+    if command[0].startswith("-"):
+        programs.attempt([command[0][1:], *command[1:]], deadline.left())
+    else:
+        programs.run(command, deadline.left())
+
+
 def _back(configurator: Any, network: Network, system: System) -> None:
     """Bring the network up by the files that were before."""
     deadline = programs.Deadline(_BACK_SECONDS)
     for part in ("down", "up"):
         try:
             for command in configurators.ask(configurator, part, network, system):
-                programs.attempt(command, deadline.left())
+                programs.attempt([command[0].lstrip("-"), *command[1:]], deadline.left())
         except Refused as refused:
             _log.warning("%s", refused)
 

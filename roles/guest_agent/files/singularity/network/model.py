@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator, Sequence, Tuple, Union
 
 AnyAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -68,6 +68,12 @@ class Interface:
         if default:
             yield default
         yield from (route for route in self.routes if route.to.version == version)
+
+    def without_ipv6(self) -> Interface:
+        """Return the interface as it is where the system has no IPv6."""
+        routes = tuple(route for route in self.routes if route.to.version == 4)
+        dns = tuple(server for server in self.dns if ":" not in server)
+        return replace(self, ip6s=(), gateway6=None, routes=routes, dns=dns)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,13 @@ class System:
         found = dict(re.findall(r"^(\w+)=[\"']?(.*?)[\"']?$", text, re.MULTILINE))
         return [found.get("ID", ""), *found.get("ID_LIKE", "").split()]
 
+    def has_ipv6(self) -> bool:
+        """Tell whether the running system has IPv6, if its owner did not switch it off; an image is thought to."""
+        if not self.live:
+            return True
+        off = self.read("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "1"
+        return self.exists("/proc/net/if_inet6") and not off
+
     def interfaces(self) -> Dict[str, str]:
         """Return the interfaces by their MAC address; of several with one address the one the others stand on.
 

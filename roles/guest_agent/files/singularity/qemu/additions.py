@@ -14,7 +14,7 @@ def features(session: Session) -> dict[str, Any]:
     from .. import functions
 
     guest = session.guest
-    return {"name": "singularity", "version": __version__, "features": functions.features(guest)}
+    return {"name": "singularity", "version": __version__, "features": functions.names(guest)}
 
 
 def reset_network(session: Session, vm_data: Mapping[str, str]) -> dict[str, Any]:

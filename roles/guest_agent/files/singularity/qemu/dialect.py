@@ -36,9 +36,11 @@ class Qemu:
         It never raises because of the request. After guest-sync-delimited the line begins with a byte 0xFF.
         """
         self._session.delimited = False
+        name = request.get("execute") if isinstance(request, dict) else None
         try:
             value = self._run(request)
             if value is None:
+                LOG.info("%.80s was begun", name)
                 return None
             reply = {"return": value}
         except NotFound as error:
@@ -50,9 +52,10 @@ class Qemu:
         except Exception as error:  # the next request must be heard, whatever this one was
             LOG.exception("a request could not be answered")
             reply = failure(f"The request failed inside the agent ({type(error).__name__}): its log says more")
+        LOG.info("%.80s was %s", name, "answered" if "return" in reply else "refused")
         if isinstance(request, dict) and "id" in request:
             reply["id"] = request["id"]
-        return (SENTINEL if self._session.delimited else b"") + json.dumps(reply).encode() + b"\n"
+        return (SENTINEL if self._session.delimited else b"") + _line(reply)
 
     def close(self) -> None:
         """Let go of the files that the host holds open, and of what programs wrote; these run on."""
@@ -61,22 +64,31 @@ class Qemu:
     @staticmethod
     def garbled(why: str) -> bytes:
         """Return the answer to what is no JSON."""
-        return json.dumps(failure(f"JSON parse error, {why}")).encode() + b"\n"
+        return _line(failure(f"JSON parse error, {why}"))
 
     def _run(self, request: Any) -> Any:
         name, arguments = _parts(request)
         command = COMMANDS.get(name)
         if command is None:
             raise NotFound(f"The command {name} has not been found")
-        reason = why_disabled(name, self._session.guest.settings, self._session.guest.manages)
-        if reason:
-            raise NotFound(f"Command {name} has been disabled: {reason}")
+        why = why_disabled(name, self._session.guest.settings, self._session.guest.manages)
+        if why:
+            raise NotFound(f"Command {name} has been disabled: {why}")
         module = import_module(f".{command.module}", __package__)
         return getattr(module, command.function)(self._session, **checked(command.parameters, arguments))
 
 
 def failure(description: str, kind: str = "GenericError") -> dict[str, Any]:
     return {"error": {"class": kind, "desc": description}}
+
+
+def _line(reply: dict[str, Any]) -> bytes:
+    """Return an answer as JSON. Without its id where that is a number that JSON doesn't have, or too deep."""
+    try:
+        return json.dumps(reply, allow_nan=False).encode() + b"\n"
+    except (ValueError, RecursionError):
+        del reply["id"]
+        return json.dumps(reply).encode() + b"\n"
 
 
 def _parts(request: Any) -> tuple[str, dict[str, Any]]:

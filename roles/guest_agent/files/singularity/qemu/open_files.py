@@ -23,7 +23,7 @@ MODES = {
 }  # fmt: skip
 READ_BYTES = 4096
 READ_BYTES_MOST = 48 << 20
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 18
 """What one answer holds at most: whoever asks for more gets this much, and asks again, since it is not the end."""
 WHENCE = {"set": 0, "cur": 1, "end": 2}
 

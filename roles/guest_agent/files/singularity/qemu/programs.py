@@ -139,8 +139,8 @@ def _found(name: str) -> str:
     if "/" in name:
         return name
     for folder in os.get_exec_path():
-        path = os.path.join(folder, name)  # noqa: PTH118
-        if os.access(path, os.X_OK) and stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+        path = os.path.join(folder, name)
+        if os.access(path, os.X_OK) and stat.S_ISREG(os.stat(path).st_mode):
             return path
     raise Refused(f"Guest agent command failed: can't execute '{name}' (No such file or directory)")
 
