@@ -16,6 +16,7 @@ import pytest
 
 from lab import Lab, hypervisor
 from lab.guest import guest
+from lab.ping import ping
 from lab.web import served
 
 from .module import run_module
@@ -57,10 +58,6 @@ class Machine:
         inventory = self.folder / "machines.json"
         inventory.write_text(json.dumps({"wanted": {"hosts": {NAME: variables}}}))
         return run_playbook(self.lab, name, "-i", str(inventory), "--limit", "wanted")
-
-    def answers(self, address: str) -> bool:
-        """Tell whether the machine answers a ping at an address within some seconds."""
-        return self.lab.run(["ping", "-c1", "-W1", address], capture_output=True).returncode == 0
 
     def signs_in(self, address: str, password: str) -> bool:
         """Tell whether ann gets in by ssh with a password, and with nothing else."""
@@ -160,10 +157,11 @@ def reaches_into(machine: Machine, before: str, after: str) -> None:
     foreseen = machine.done("network", "--check", "--diff", interfaces=[port])
     assert foreseen["changed"], foreseen
     assert after in json.dumps(foreseen["diff"])
-    assert not machine.answers(after)
+    assert ping(machine.lab, before)
+    assert not ping(machine.lab, after, seconds=1)
     assert machine.done("network", interfaces=[port])["changed"]
-    assert until(20, lambda: machine.answers(after)), "it answers at its new address"
-    assert not machine.answers(before), "and at the old one no more"
+    assert ping(machine.lab, after), "it answers at its new address"
+    assert not ping(machine.lab, before, seconds=1), "and at the old one no more"
     assert not machine.done("network", interfaces=[port])["changed"]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
-import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, LabHost
+from lab.ping import ping
 from singularity.configurators import networkmanager as networkmanager_module
 from singularity.files import Files
 from singularity.network.model import Network
@@ -91,31 +90,6 @@ def vm_data(host: LabHost, **changes: object) -> str:
     }
     key = f"networking/{address.replace(':', '').upper()}"
     return json.dumps({"hostname": "moved", key: json.dumps({**interface, **changes})})
-
-
-def ping(lab: Lab, address: str, seconds: float = 20) -> bool:
-    """Tell whether an address answers an echo request within some seconds."""
-
-    def ask() -> bool:
-        body = struct.pack("!BBHHH", 8, 0, 0, 7, 1) + b"lab!"
-        words = struct.unpack("!6H", body)
-        total = sum(words)
-        total = (total & 0xFFFF) + (total >> 16)
-        request = body[:2] + struct.pack("!H", ~total & 0xFFFF) + body[4:]
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as wire:
-            wire.settimeout(0.5)
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                try:
-                    wire.sendto(request, (address, 0))
-                    reply, (sender, _) = wire.recvfrom(1500)
-                except OSError:
-                    continue
-                if sender == address and reply[20] == 0:
-                    return True
-        return False
-
-    return lab.inside(ask)
 
 
 def show(host: LabHost, *argv: str) -> str:
