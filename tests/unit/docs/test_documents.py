@@ -134,8 +134,11 @@ def test_ansible_commands_name_playbooks_and_variables_that_are_there() -> None:
     assert found
     for words in found:
         (name,) = (word for word in words if word.startswith("commissaire.fleet."))
-        playbook = (ROOT / "playbooks" / f"{name.rpartition('.')[2]}.yml").read_text()
-        playbook += (ROOT / "roles/rolling/defaults/main.yml").read_text()
+        short = name.rpartition(".")[2]
+        playbook = (ROOT / "playbooks" / f"{short}.yml").read_text()
+        for role in ("rolling", short):
+            defaults = ROOT / "roles" / role / "defaults/main.yml"
+            playbook += defaults.read_text() if defaults.exists() else ""
         for variable in (word.partition("=")[0] for before, word in pairwise(words) if before == "-e"):
             assert re.search(rf"\b{variable}\b", playbook), f"{name}: {variable}"
 
