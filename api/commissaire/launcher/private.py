@@ -45,7 +45,7 @@ class PrivateRun:
         if private.fetched_as:
             variables[private.fetched_as] = str(self._fetched)
             resource.setrlimit(resource.RLIMIT_FSIZE, (private.most_bytes, private.most_bytes))
-        _write(self._folder / "variables.yml", unsafe_yaml(variables).encode())
+        _write(self._folder / "variables", unsafe_yaml(variables).encode())
 
     def __enter__(self) -> PrivateRun:
         return self
@@ -56,7 +56,7 @@ class PrivateRun:
     @property
     def options(self) -> str:
         """What tells ansible-playbook the variables."""
-        return f"-e @{self._folder / 'variables.yml'}"
+        return f"-e @{self._folder / 'variables'}"
 
     @property
     def artifacts(self) -> str:

@@ -73,10 +73,10 @@ def test_nothing_is_left_and_nobody_else_may_read(folder: Path) -> None:
         (own,) = folder.iterdir()
         assert own.stat().st_mode & 0o777 == 0o700
         assert {path.name: path.stat().st_mode & 0o777 for path in own.iterdir()} == {
-            "content": 0o600, "variables.yml": 0o600,
+            "content": 0o600, "variables": 0o600,
         }  # fmt: skip
         assert (own / "content").read_bytes() == b"s3cret"
-        assert f'"guest_src": !unsafe "{own}/content"' in (own / "variables.yml").read_text()
+        assert f'"guest_src": !unsafe "{own}/content"' in (own / "variables").read_text()
         assert private.artifacts.startswith(str(own))
         assert all(value.startswith(str(own)) for name, value in private.environment.items() if "TEMP" in name)
     assert list(folder.iterdir()) == []
