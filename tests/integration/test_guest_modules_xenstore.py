@@ -101,7 +101,7 @@ def test_the_agent_is_told_of_by_name_and_by_number(guest: Guest) -> None:
     assert (told["changed"], told["agent"]["version"], told["agent"]["dialect"]) == (False, "1.0.0", "nova")
     assert "file_inject" in told["agent"]["features"]
     assert guest.does("guest_info", name=None, domid=DOMID)["agent"] == told["agent"]
-    assert "there is no domain of this name" in guest.fails("guest_info", name="web2")
+    assert "there is no such domain" in guest.fails("guest_info", name="web2")
 
 
 def test_a_playbook_asks_as_well(guest: Guest, tmp_path: Path) -> None:
