@@ -103,7 +103,7 @@ def machine(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "vm_create",
             vm_create_on="h1",
             vm_create_memory_mb=512,
-            vm_create_boot_timeout_seconds=180,
+            vm_create_boot_timeout_seconds=300,
             vm_create_networks=[NETWORK],
             vm_create_known_hosts=str(folder / "known_hosts"),
             vm_create_image="/root/image.qcow2",
