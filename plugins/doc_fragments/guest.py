@@ -15,6 +15,9 @@ options:
       - The machine's name, as libvirt has it, or as xenstore does.
       - With O(transport=socket) it is only what messages call the machine.
     type: str
+  uuid:
+    description: The UUID that libvirt's machine must have, so that none is taken for it that has its name by now.
+    type: str
   transport:
     description:
       - How the agent is reached from where the module runs.

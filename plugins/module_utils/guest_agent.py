@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 TIMEOUT_SECONDS = 5
+TRANSFER_SECONDS = 600
+"""So long a file may take, however many pieces its agent makes of it."""
 PIECE_BYTES = 65536
 """So much of a file goes in one message: in base64 it is far below what libvirt and agents take."""
 KEYS = ("ed25519", "ecdsa", "rsa")
@@ -91,8 +94,10 @@ class GuestAgent:
     def pieces(self, path: str) -> Iterator[bytes]:
         """Yield what is in a file of the machine's, piece by piece. Raise GuestError."""
         handle = self.ask("guest-file-open", path=path, mode="r")
+        deadline = time.monotonic() + TRANSFER_SECONDS
         try:
             while True:
+                _check_time(deadline, path)
                 answer = self.ask("guest-file-read", handle=handle, count=PIECE_BYTES)
                 try:
                     piece, ended = base64.b64decode(answer["buf-b64"]), answer["eof"]
@@ -108,10 +113,12 @@ class GuestAgent:
     def write(self, path: str, content: bytes) -> None:
         """Let a file of the machine's have this content, piece by piece; its mode stays. Raise GuestError."""
         handle = self.ask("guest-file-open", path=path, mode="w")
+        deadline = time.monotonic() + TRANSFER_SECONDS
         try:
             for start in range(0, len(content), PIECE_BYTES):
                 piece = content[start : start + PIECE_BYTES]
                 while piece:
+                    _check_time(deadline, path)
                     encoded = base64.b64encode(piece).decode()
                     answer = self.ask("guest-file-write", **{"handle": handle, "buf-b64": encoded})
                     count = answer.get("count", 0) if isinstance(answer, dict) else 0
@@ -127,6 +134,11 @@ class GuestAgent:
             return self.read(path)
         except GuestError:
             return ""
+
+
+def _check_time(deadline: float, path: str) -> None:
+    if time.monotonic() > deadline:
+        raise GuestError(f"the transfer of {path} takes longer than {TRANSFER_SECONDS} s; fetch or send it by ssh")
 
 
 def addresses(interfaces: Any) -> list[str]:

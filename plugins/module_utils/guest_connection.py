@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, Any] = {
     "uri": hypervisor.ARGUMENTS["uri"],
     **{f"{PREFIX}{name}": argument for name, argument in hypervisor_access.ARGUMENTS.items()},
     "name": {"type": "str"},
+    "uuid": {"type": "str"},
     "transport": {"type": "str", "choices": ["libvirt", "xenstore", "socket"], "default": "libvirt"},
     "domid": {"type": "int"},
     "socket": {"type": "path"},
@@ -40,6 +41,8 @@ REQUIRED_IF: list[Any] = [
     ("transport", "xenstore", ["name", "domid"], True),
     ("transport", "socket", ["socket"]),
 ]
+_ACCESS = "commissaire_access"
+"""The attribute of a module by which its way is known when it opens another connection."""
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 
@@ -77,8 +80,8 @@ def _opened(module: AnsibleModule, opened: contextlib.ExitStack) -> QemuGuest | 
     parameters = module.params
     seconds = parameters["timeout_seconds"]
     if parameters["transport"] == "libvirt":
-        connection = opened.enter_context(hypervisor.connected(module, prefix=PREFIX))
-        return QemuGuest(LibvirtLines(machine(connection, parameters["name"])), seconds)
+        connection = opened.enter_context(hypervisor.connected(module, access=_access(module)))
+        return QemuGuest(LibvirtLines(machine(connection, parameters["name"], parameters["uuid"])), seconds)
     if parameters["transport"] == "xenstore":
         store = Xenstore(parameters["socket"] or SOCKET)
         opened.callback(store.close)
@@ -91,6 +94,24 @@ def _opened(module: AnsibleModule, opened: contextlib.ExitStack) -> QemuGuest | 
     lines = SocketLines(parameters["socket"])
     opened.callback(lines.close)
     return QemuGuest(lines, seconds)
+
+
+def _access(module: AnsibleModule) -> hypervisor_access.Access:
+    """Return with what libvirt is reached, and leave its password out of what is told.
+
+    Ansible would search what the guest says for it, and so tell the guest whether it has guessed it.
+    """
+    access = getattr(module, _ACCESS, None)
+    if access is None:
+        try:
+            access = hypervisor_access.Access.of(module.params, PREFIX)
+        except ValueError as error:
+            raise GuestError(str(error)) from error
+        setattr(module, _ACCESS, access)
+        if access.password:
+            module.params[f"{PREFIX}password"] = _HIDDEN
+            module.no_log_values.discard(access.password)
+    return access
 
 
 def called(parameters: dict[str, Any]) -> str:

@@ -65,11 +65,16 @@ def _is_unasked(error: Exception, seconds: float, patience: int) -> bool:
     return _NO_SIGN in str(error) and SIGN_SECONDS - 1 < seconds < min(patience, SIGN_SECONDS + 3)
 
 
-def machine(connection: Any, name: str) -> Any:
-    """Return the domain of a machine that runs and has a channel for an agent. Raise GuestError."""
+def machine(connection: Any, name: str, uuid: str | None = None) -> Any:
+    """Return the domain of a machine that runs and has a channel for an agent. Raise GuestError.
+
+    With `uuid` it is refused when another machine is called so by now.
+    """
     domain = hypervisor.found(connection.lookupByName, name)
     if domain is None:
         raise GuestError("there is no such machine; vm_info tells which there are")
+    if uuid and domain.UUIDString() != uuid.lower():
+        raise GuestError(f"another machine is called so: its UUID is {domain.UUIDString()}, not {uuid}")
     active, definition = bool(domain.isActive()), domain.XMLDesc(0)
     if not active or not has_channel(definition):
         raise GuestError(f"its guest agent can't be asked: {next_step(active, definition)}")

@@ -33,15 +33,15 @@ class HypervisorError(Exception):
 
 
 @contextlib.contextmanager
-def connected(module: AnsibleModule, *, read_only: bool = False, prefix: str = "") -> Iterator[Any]:
+def connected(module: AnsibleModule, *, read_only: bool = False, access: Access | None = None) -> Iterator[Any]:
     """Give a libvirt connection to the parameter `uri`; whatever goes wrong with it ends the module, and says what.
 
-    `prefix` is what the parameters begin with that are of `Access`.
+    Without `access` it is that of the module's parameters.
     """
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("libvirt-python"), exception=IMPORT_ERROR)
     try:
-        access = Access.of(module.params, prefix)
+        access = access or Access.of(module.params)
     except ValueError as error:
         module.fail_json(msg=str(error))
     try:

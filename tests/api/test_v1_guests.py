@@ -232,6 +232,15 @@ def test_its_hypervisor_is_reached_with_the_credentials_that_are_recorded(fleet:
     assert (told["guest_uri"], told["guest_uri_username"]) == ("qemu+tcp://west/system", "ann")
     assert told["guest_uri_password"] == SECRET
     assert SECRET not in f"{job.inventory}{job.extra_vars}{job.files}"
+    assert len(told["guest_uuid"]) == 36, "another machine may have its name by now"
+
+
+def test_one_machine_does_not_take_all_workers(fleet: Fleet, tmp_path: Path) -> None:
+    record(fleet.client, "west", node(tmp_path, "web", "db"))
+    asked = [fleet.client.get(f"{WEB}/info?wait_seconds=0") for _ in range(5)]
+    assert [answer.status_code for answer in asked] == [202] * 4 + [409]
+    assert "wait for one" in asked[4].text
+    assert fleet.client.get("/api/v1/guests/db/info?wait_seconds=0").status_code == 202
 
 
 def test_a_file_that_is_too_large_is_not_fetched(fleet: Fleet, guests: Guests) -> None:

@@ -20,12 +20,14 @@ from commissaire.fleet.hypervisors import usable_hypervisor
 from commissaire.fleet.machines import check_machine_name
 from commissaire.fleet.operation_secrets import forget_secrets, secret_owner
 from commissaire.fleet.operations import Requester, add_hosts, record_operation
-from commissaire.records import OF_GUESTS, Operation, OperationKind, Secret
+from commissaire.records import OF_GUESTS, TERMINAL, Operation, OperationKind, Secret
 from commissaire.records.batches import batched
 from commissaire.secrets.store import SecretStore
 
 ANSWER_KEPT = timedelta(minutes=15)
 """So long an answer can be had after the end of its operation."""
+MOST_A_MACHINE = 4
+"""Operations at once that one machine may have under way or waiting: all machines share the workers."""
 _GIVEN, _ANSWER = "given", "answer"
 _ALONE = (
     OperationKind.GUEST_PASSWORD,
@@ -76,12 +78,26 @@ def request_guest(
             raise Conflict(
                 f"operation {active.id} ({active.kind}) works in machine {name}; wait for its end or cancel it"
             )
+    _check_number(session, operation)
     record_operation(session, operation, requester, f"machine {name} on {where or 'this Xen host'}")
     add_hosts(session, operation, [{"address": name}])
     if given != Given():
         told = orjson.dumps(asdict(given)).decode()
         store.put(session, secret_owner(operation), _GIVEN, told)
     return operation
+
+
+def _check_number(session: Session, operation: Operation) -> None:
+    """See that a machine has not so many operations before it that others' would wait for it. Raise Conflict."""
+    of_guests = select(Operation).where(col(Operation.kind).in_(OF_GUESTS), col(Operation.state).not_in(TERMINAL))
+    place = [operation.parameters.get(key) for key in ("hypervisor", "name")]
+    active = session.exec(of_guests).all()
+    before = [other for other in active if [other.parameters.get(key) for key in ("hypervisor", "name")] == place]
+    if len(before) >= MOST_A_MACHINE:
+        raise Conflict(
+            f"{len(before)} operations are under way in machine {place[1]}, the most there may be; wait for one, "
+            f"as {before[0].id}, or cancel it"
+        )
 
 
 def given_to(session: Session, store: SecretStore, operation: Operation) -> Given:

@@ -93,6 +93,7 @@ class PrivateRun:
         `content` (base64) is the file that it fetched.
         """
         self._answer.setdefault("changed", self._changed)
+        self._answer = _encodable(self._answer)
         if self._private.fetched_as and self._fetched.is_file():
             return {**self._answer, "content": base64.b64encode(self._fetched.read_bytes()).decode()}
         return self._answer
@@ -118,6 +119,17 @@ class PrivateRun:
             )
             diff = result.get("diff")
             self._answer["created"] = isinstance(diff, dict) and diff.get("before") == ""
+
+
+def _encodable(value: Any) -> Any:
+    """Return *value* (JSON) as it can be told on: what an agent says may hold halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(str(key)): _encodable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(part) for part in value]
+    return value
 
 
 def unsafe_yaml(value: Any) -> str:

@@ -16,18 +16,19 @@ PORT = "org.qemu.guest_agent.0"
 class GuestPort:
     """A machine's way to its agent: its `owner`, its `state` in virsh's words, and its `port`.
 
-    The port is `connected`, `disconnected` (no agent has it open), `unknown` or `none`.
+    The port is `connected`, `disconnected` (no agent has it open), `unknown` or `none`; `uuid` is the machine's.
     """
 
     owner: str
     state: str
     port: str
+    uuid: str = ""
 
 
 def read_port(domain: Any) -> GuestPort:
     """Return what is known of *domain* (libvirt's) just now."""
     xml = domain.XMLDesc(0)
-    return GuestPort(owner_in(xml), state_of(domain), port_in(xml))
+    return GuestPort(owner_in(xml), state_of(domain), port_in(xml), domain.UUIDString())
 
 
 def port_in(xml: str) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from commissaire.clock import now
 from commissaire.fleet.errors import Conflict, FleetError, NotFound
-from commissaire.fleet.guests import Given, answer_of, request_guest
+from commissaire.fleet.guests import ANSWER_KEPT, Given, answer_of, request_guest
 from commissaire.machines.errors import GuestSilent, HypervisorFailed, TooLarge
 from commissaire.records import TERMINAL, Operation, OperationHost, OperationKind, OperationState
 from commissaire.requests import AUDIT_DETAIL
@@ -76,6 +77,8 @@ async def answer(parts: Services, operation_id: int, wait_seconds: float) -> Res
             return answer_of(session, parts.secrets, operation)
 
     found = await run_in_threadpool(read)
+    if found is None and operation.finished_at is not None and operation.finished_at < now() - ANSWER_KEPT:
+        raise NotFound(f"the answer of operation {operation_id} is not kept any more; ask again")
     has_ended = found is not None and operation.kind == OperationKind.GUEST_COMMAND and "rc" in found
     if operation.state != OperationState.FINISHED and not has_ended:
         raise _failure(operation, row)
@@ -103,7 +106,11 @@ def _told(operation: Operation, found: dict[str, Any]) -> Response:
     if kind == OperationKind.GUEST_INFO:
         fields = {key: value for key, value in found.items() if key in GuestInfo.model_fields and value is not None}
         known = {"agent": {}, **fields, "name": name, "hypervisor": operation.parameters.get("hypervisor")}
-        return _json(GuestInfo.model_validate(known))
+        try:
+            return _json(GuestInfo.model_validate(known))
+        except ValidationError as error:
+            fields_wrong = ", ".join(sorted({str(one["loc"][0]) for one in error.errors()}))
+            raise HypervisorFailed(f"the agent of machine {name} tells what is no {fields_wrong}") from error
     if kind == OperationKind.GUEST_FILE and operation.parameters.get("state") == "fetched":
         content = base64.b64decode(found.get("content", ""))
         return Response(content, media_type=BINARY, headers={**NO_STORE, "ETag": etag(content)})
@@ -142,7 +149,7 @@ def _failure(operation: Operation, row: OperationHost) -> FleetError:
             )
         if _LARGE.search(why):
             return TooLarge(words)
-        if _MISSING.search(why):
+        if _MISSING.search(why) and "can't be reached" not in why:
             return NotFound(words) if fetched else Conflict(words)
     elif _LARGE.search(why):
         return TooLarge(words)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from singularity.errors import SettingsError
+from singularity import guest
+from singularity.errors import Refused, SettingsError
 from singularity.options import ITEMS, OPTIONS
 from singularity.settings import Settings, load
 
@@ -101,3 +102,10 @@ def test_with_a_root_the_agents_own_folders_lie_below_it_unless_they_are_given(t
 def test_every_option_has_a_help_text_without_a_capital() -> None:
     for option in OPTIONS:
         assert re.match(r"[a-z]", option.help), option.name
+
+
+def test_the_agents_own_folder_stays_denied_whatever_else_is() -> None:
+    made = guest.make(Settings(deny_paths=("/srv",), configuration="/opt/agent", root="/"))
+    for path in ("/etc/singularity/update.pem", "/opt/agent/singularity.conf", "/srv/x"):
+        with pytest.raises(Refused, match="denied"):
+            made.files.read(path)

@@ -22,6 +22,7 @@ from singularity.channels import keeper, listener
 from singularity.channels.keeper import Keeper
 from singularity.channels.names import parse
 from singularity.channels.virtio import Edges
+from singularity.channels.vsock import is_host
 from singularity.dialects import Dialects
 from singularity.errors import SettingsError
 from unit.guest_agent.agent_doubles import memory_guest
@@ -330,3 +331,7 @@ def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert channels.resolve(["auto", "xenstore"]) == ["xenstore", "virtio"]
     monkeypatch.setenv("XENSTORED_RUNDIR", "/somewhere")
     assert channels.names.xenstore_path() == "/somewhere/socket"
+
+
+def test_only_the_hypervisor_is_heard_by_vsock() -> None:
+    assert [is_host((cid, 1024)) for cid in (0, 1, 2, 3)] == [False, False, True, False]

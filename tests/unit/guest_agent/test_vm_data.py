@@ -109,6 +109,16 @@ def test_an_explicit_null_is_no_gateway():
     assert one(ips=[ip(gateway=None)], gateway=None).gateway is None
 
 
+def test_a_mask_of_ipv6_is_one_too_and_a_route_without_a_gateway_is_none():
+    mask = "ffff:ffff:ffff::"
+    to = {"route": "2001:db8:1::", "netmask": mask, "gateway": "2001:db8::1"}
+    nowhere = {"route": "10.9.0.0", "netmask": "255.255.0.0", "gateway": None}
+    interface = one(ip6s=[ip("2001:db8::1", mask)], gateway_v6=None, routes=[to, nowhere])
+    assert [(route.to.address, route.to.prefix) for route in interface.routes] == [("2001:db8:1::", 48)]
+    with pytest.raises(Refused):
+        one(routes=[{**to, "netmask": "ffff:0:ffff::"}])
+
+
 @pytest.mark.parametrize("key", ["gateway_v6", "gateway6"])
 def test_ipv6_s_gateway_has_two_names_and_may_have_a_scope(key):
     given = {"gateway_v6": None, "ip6s": [ip("2001:db8::1", 64)], key: "fe80::9%eth0"}

@@ -7,7 +7,7 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt", reason="no libvirt-python here; make setup builds it with libvirt-dev")
 
-from ansible_collections.commissaire.fleet.plugins.module_utils import guest_libvirt  # noqa: E402
+from ansible_collections.commissaire.fleet.plugins.module_utils import guest_connection, guest_libvirt  # noqa: E402
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent import (  # noqa: E402
     GuestAgent,
     GuestError,
@@ -15,13 +15,14 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.guest_agent impo
 )
 from ansible_collections.commissaire.fleet.plugins.module_utils.guest_libvirt import LibvirtLines, machine  # noqa: E402
 
+UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='{}'/></channel>"
 CONNECTED, DISCONNECTED = CHANNEL.format("connected"), CHANNEL.format("disconnected")
 
 
 def domain(active=True, devices=CONNECTED):
     xml = f"<domain><devices>{devices}</devices></domain>"
-    return SimpleNamespace(isActive=lambda: active, XMLDesc=lambda flags: xml)
+    return SimpleNamespace(isActive=lambda: active, XMLDesc=lambda flags: xml, UUIDString=lambda: UUID)
 
 
 def connection(found):
@@ -42,6 +43,21 @@ def connection(found):
 def test_a_machine_that_no_agent_can_answer_for_is_told(found, words):
     with pytest.raises(GuestError, match=words):
         machine(connection(found), "ns")
+
+
+def test_a_machine_that_has_the_name_of_another_by_now_is_not_taken_for_it():
+    assert machine(connection(domain()), "ns", UUID.upper())
+    with pytest.raises(GuestError, match=f"another machine is called so: its UUID is {UUID}"):
+        machine(connection(domain()), "ns", "00000000-f6a4-8304-79aa-97f2502e193f")
+
+
+def test_what_a_guest_says_is_not_compared_with_the_hypervisors_password():
+    params = {"uri_username": "ann", "uri_password": "s3cret word"}
+    module = SimpleNamespace(params=dict(params), no_log_values={"s3cret word", "another"})
+    for _ in range(2):
+        assert guest_connection._access(module).password == "s3cret word"
+        assert module.params["uri_password"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+        assert module.no_log_values == {"another"}
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ class AgentWanted(_Request):
     action: Literal["update", "install"] = Field(
         default="update", description="install is by way of the agent that is there, which need not be ours."
     )
-    url: Annotated[StrictStr, Field(max_length=2048, pattern=r"^https?://[^\s,]+$")] | None = Field(
+    url: Annotated[StrictStr, Field(max_length=2048, pattern=r"^https?://[^\s,\x00-\x1f\x7f]+$")] | None = Field(
         default=None, description="Where the machine fetches the new program. Default this server's, which it is sent."
     )
     md5: Annotated[StrictStr, Field(pattern=r"^[0-9a-fA-F]{32}$")] | None = Field(

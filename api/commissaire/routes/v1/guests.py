@@ -6,6 +6,7 @@ import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from commissaire.auth.role import Role
 from commissaire.fleet.errors import Invalid, NotAllowed, NotFound
@@ -165,8 +166,12 @@ async def post_agent(guest: AtGuest, body: AgentWanted) -> Response:
 async def get_answer(vm: str, operation_id: int, request: Request, parts: Parts, wait_seconds: Wait = 0) -> Response:
     """Return the answer that a request did not wait for, to who asked, or to administrators; for 15 minutes."""
     role: Role = request.state.role
-    with parts.database.read() as session:
-        operation = find(session, operation_id)
+
+    def read() -> Operation:
+        with parts.database.read() as session:
+            return find(session, operation_id)
+
+    operation = await run_in_threadpool(read)
     if operation.kind not in OF_GUESTS or operation.parameters.get("name") != vm:
         raise NotFound(f"there is no operation {operation_id} in machine {vm}")
     _check_asker(request, role, operation)
@@ -191,6 +196,8 @@ def _given(guest: Guest, *, content: str | None = None, most_bytes: int = 0, **v
     socket = guest.parts.settings.xenstore_socket
     if guest.port is None and socket:
         variables["socket"] = socket
+    if guest.port is not None and guest.port.uuid:  # another may have its name when it is this one's turn
+        variables["uuid"] = guest.port.uuid
     return Given(variables, content, most_bytes)
 
 

@@ -11,6 +11,7 @@ from singularity import channels, guest, log, notify
 from singularity.channels.keeper import LONGEST_SECONDS, Keeper
 from singularity.dialects import Dialects
 from singularity.errors import Refused, SettingsError, place
+from singularity.program import interpreter
 
 if TYPE_CHECKING:
     from singularity.loop import Handle, Loop
@@ -60,6 +61,7 @@ class Agent:
         for keeper in self._keepers.values():
             keeper.close()
         self._keepers.clear()
+        self._dialects.close()
 
     def reload(self) -> None:
         """Read the configuration anew. What is wrong in it is logged only; channels that remain go on."""
@@ -109,7 +111,7 @@ def replace_process(program: str, arguments: List[str], folder: str) -> None:
     from singularity import succession, update
 
     path = os.path.abspath(sys.argv[0])
-    command = [sys.executable, path, *arguments]
+    command = [*interpreter(), path, *arguments]
     os.chdir(folder)
     try:
         update.install(program)

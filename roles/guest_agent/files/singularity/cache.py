@@ -11,6 +11,8 @@ from typing import Any
 from singularity.errors import Refused
 
 MOST = 64 << 20
+MOST_TOGETHER = 4 << 20
+"""So many characters the values of one item may have: a host may send any number of files."""
 _log = logging.getLogger("singularity")
 
 
@@ -58,7 +60,11 @@ class Cache:
     def update(self, name: str, key: str, value: Any) -> None:
         """Keep `value` as the item `key` of the object under `name`: a user's hash of the passwords, and so on."""
         kept = self.read(name, {})
-        self.write(name, {**(kept if isinstance(kept, dict) else {}), key: value})
+        items = {**(kept if isinstance(kept, dict) else {}), key: value}
+        if sum(len(str(one)) for one in items.values()) > MOST_TOGETHER:
+            _log.warning("the cache of %s is full: %.200s is not kept in it", name, key)
+            del items[key]
+        self.write(name, items)
 
     def forget(self, name: str) -> None:
         """Keep nothing under `name` any more."""

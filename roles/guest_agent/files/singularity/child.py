@@ -18,7 +18,12 @@ DONE, REFUSED = b"0", b"1"
 def in_child(work: Callable[[], bytes], seconds: float) -> bytes:
     """Return what *work* returns. Raises Refused where it raises, or takes longer than so many *seconds*."""
     reader, writer = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if child == 0:
         _work(work, writer)
     os.close(writer)
@@ -26,8 +31,8 @@ def in_child(work: Callable[[], bytes], seconds: float) -> bytes:
         said = _read(reader, time.monotonic() + seconds)
     finally:
         os.close(reader)
-        os.kill(child, signal.SIGKILL)
-        with suppress(ChildProcessError):  # somebody waits for all children
+        with suppress(ChildProcessError, ProcessLookupError):  # somebody waits for all children
+            os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
     if said is None:
         raise Refused(f"not within {seconds:g} s")

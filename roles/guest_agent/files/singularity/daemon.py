@@ -14,13 +14,13 @@ from singularity.agent import Agent, replace_process
 from singularity.errors import Refused, SettingsError, reason
 from singularity.loop import Loop
 from singularity.pidfile import Pidfile
-from singularity.program import is_one_file
+from singularity.program import interpreter, is_one_file
 
 if TYPE_CHECKING:
     from singularity.settings import Settings
 
 _log = logging.getLogger(__name__)
-STOP_SECONDS = 40
+STOP_SECONDS = 70
 PAUSE_SECONDS = 0.05
 DONE, FAILED, NOT_RUNNING, NOTHING_TO_RELOAD = 0, 1, 3, 7
 """Exit codes, those of the Linux Standard Base for init scripts."""
@@ -39,7 +39,7 @@ def start(settings: Settings, reread: Reread, arguments: List[str]) -> int:
     folder = os.getcwd()
     if not os.path.isabs(sys.argv[0]) and is_one_file(sys.argv[0]):
         # what is imported later would be looked for in another folder by then
-        os.execv(sys.executable, [sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+        os.execv(sys.executable, [*interpreter(), os.path.abspath(sys.argv[0]), *sys.argv[1:]])
     if settings.nodaemonize:
         return _run(settings, reread, arguments, folder)
     return _detach(settings, lambda ready: _run(settings, reread, arguments, folder, ready))
@@ -111,6 +111,8 @@ def _run(
             pidfile.give(who.uid, who.gid)
             if os.geteuid() == 0 and os.path.dirname(pidfile.path) == settings.run:
                 os.chown(settings.run, who.uid, who.gid)
+            if os.geteuid() == 0:
+                _give(settings, who.uid, who.gid)
             who.take()
         ready()
         succession.is_up()
@@ -124,6 +126,14 @@ def _run(
     if agent.successor:
         replace_process(agent.successor, arguments, folder)
     return DONE
+
+
+def _give(settings: Settings, uid: int, gid: int) -> None:
+    """Let another user write the log and the cache, as root has begun them."""
+    os.makedirs(settings.cache, mode=0o700, exist_ok=True)
+    os.chown(settings.cache, uid, gid)
+    if os.path.isabs(settings.log_handler) and os.path.isfile(settings.log_handler):
+        os.chown(settings.log_handler, uid, gid)
 
 
 def _detach(settings: Settings, run: Callable[[Callable[[], None]], int]) -> int:  # noqa: RET503  a child ends in it

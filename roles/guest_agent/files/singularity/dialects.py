@@ -55,6 +55,11 @@ class Dialects:
             self._qemu = Qemu(self._guest, self._loop)
         return self._qemu
 
+    def close(self) -> None:
+        """Let go of what hosts hold open."""
+        if self._qemu:
+            self._qemu.close()
+
     def _answer_qemu(self, request: object) -> bytes:
         try:
             return self.qemu.answer(request) or b""

@@ -37,5 +37,6 @@ def make(settings: Settings) -> Guest:
     from singularity.cache import Cache
     from singularity.files import Files
 
-    files = Files(settings.root, settings.allow_paths, settings.deny_paths, settings.backup, settings.noop)
+    deny = {*type(settings).deny_paths, settings.configuration, *settings.deny_paths}  # nobody gives his own away
+    files = Files(settings.root, settings.allow_paths, sorted(deny), settings.backup, settings.noop)
     return Guest(settings, files, Cache(settings.cache))

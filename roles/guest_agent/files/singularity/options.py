@@ -113,6 +113,6 @@ OPTIONS = (
         "the public key (PEM) by which new versions of the agent must be signed",
         "FILE",
         "path",
-        ("daemon",),
+        BOTH,
     ),
 )

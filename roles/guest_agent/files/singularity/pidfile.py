@@ -40,7 +40,7 @@ class Pidfile:
         """Make it this process's. Raises Refused where another one has it, and OSError."""
         os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
         for _ in range(ATTEMPTS):
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.exists(self.path) and os.path.samestat(os.fstat(fd), os.stat(self.path)):

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from typing import List
+
 END_OF_ARCHIVE = b"PK\5\6"
 MOST_COMMENT = 65536
+
+
+def interpreter() -> List[str]:
+    """Return the words that start this Python as it was started: isolated from the user's modules, or not."""
+    return [sys.executable, *(["-I"] if sys.flags.isolated else [])]
 
 
 def is_one_file(path: str) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Callable, List, NoReturn
 
 READY = "SINGULARITY_SUCCESSION"
-"""The environment variable by which a successor knows the descriptor to say on that it is up."""
+"""The environment variable by which a successor knows the descriptor to say on that it is up, and who listens."""
 SECONDS = 10.0
 END_SECONDS = 5.0
 PAUSE_SECONDS = 0.05
@@ -25,21 +25,23 @@ def guard(put_back: Callable[[], None], command: List[str]) -> None:
     """
     reader, writer = os.pipe()
     heir = os.getpid()
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os.close(writer)
         _watch(reader, heir, put_back, command)
     os.close(reader)
     os.set_inheritable(writer, True)
-    os.environ[READY] = str(writer)
+    os.environ[READY] = f"{writer} {child}"
 
 
 def is_up() -> None:
     """Say that this process is up, where somebody watches it."""
-    fd = os.environ.pop(READY, "")
-    if fd.isdigit():
+    fd, _, child = os.environ.pop(READY, "").partition(" ")
+    if fd.isdigit() and child.isdigit():
         with suppress(OSError):
             os.write(int(fd), b"1")
             os.close(int(fd))
+            os.waitpid(int(child), 0)
 
 
 def _watch(reader: int, heir: int, put_back: Callable[[], None], command: List[str]) -> NoReturn:

@@ -7,11 +7,11 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, List
 
 from singularity.errors import Refused
+from singularity.program import interpreter
 
 if TYPE_CHECKING:
     from singularity.settings import Settings
@@ -77,7 +77,7 @@ def _command(program: str, settings: Settings, folder: str) -> List[str]:
         "--channel": f"unix:{os.path.join(folder, SOCKET)}",
     }
     arguments = [f"{name}={value}" for name, value in options.items()]
-    return [sys.executable, program, "daemon", *arguments, "--nodaemonize", "start"]
+    return [*interpreter(), program, "daemon", *arguments, "--nodaemonize", "start"]
 
 
 def _version(process: subprocess.Popen[bytes], path: str, deadline: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from typing import TYPE_CHECKING, Callable, Dict
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from singularity.key_exchange import KeyExchange
 from singularity.stream import Stream
@@ -28,14 +28,19 @@ class Listener:
         dialects: Dialects,
         listen: Callable[[], socket.socket],
         forget: Callable[[], None] = lambda: None,
+        admit: Callable[[Any], bool] = lambda _: True,
     ) -> None:
-        """*listen* returns the socket, or raises OSError; *forget* is called after it was closed."""
+        """*listen* returns the socket, or raises OSError; *forget* is called after it was closed.
+
+        *admit* tells by its address whether somebody may connect.
+        """
         self.name = name
         self.exchange = KeyExchange()
         self._loop = loop
         self._dialects = dialects
         self._listen = listen
         self._forget = forget
+        self._admit = admit
         self._socket: "socket.socket | None" = None
         self._connections: Dict[socket.socket, Stream] = {}
 
@@ -67,13 +72,17 @@ class Listener:
         if not self._socket:
             return
         try:
-            connection, _ = self._socket.accept()
+            connection, peer = self._socket.accept()
         except BlockingIOError:
             return
         except OSError as error:  # too many open files, mostly: that passes
             log.warning("%s: %s", self.name, error.strerror)
             self._loop.unwatch(self._socket.fileno())
             self._loop.later(PAUSE_SECONDS, self._watch)
+            return
+        if not self._admit(peer):
+            log.warning("%s: a connection of %s is refused", self.name, peer)
+            connection.close()
             return
         connection.setblocking(False)
         stream = Stream(

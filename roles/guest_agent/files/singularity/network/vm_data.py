@@ -102,7 +102,8 @@ def _interface(key: str, value: Any, names: Mapping[str, str]) -> Interface:
         raise Refused(f"interface {mac} has a name that can not stand in a file")
     ips, default = _addresses(data, "ips", 4)
     ip6s, default6 = _addresses(data, "ip6s", 6)
-    routes = [_route(given, ips + ip6s) for given in _list(data.get("routes"), "routes")]
+    given = _list(data.get("routes"), "routes")
+    routes = [_route(one, ips + ip6s) for one in given if not isinstance(one, dict) or one.get("gateway", "missing")]
     gateways = []
     for version, have, own, keys in ((4, ips, default, ("gateway",)), (6, ip6s, default6, ("gateway_v6", "gateway6"))):
         found = [_way(_any(version), gateway, version, have) for gateway in _gateways(data, keys, own) if have]
@@ -188,13 +189,13 @@ def _one_default(found: Sequence[Route | None], kind: str) -> Route | None:
 
 
 def _prefix(value: Any, version: int) -> int:
-    """Return the length of a prefix: a number, a text of one, or an IPv4 mask."""
+    """Return the length of a prefix: a number, a text of one, or a mask."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise Refused("vm-data has an address without a netmask")
     text = str(value).strip() if not isinstance(value, int) or 0 <= value <= 128 else ""
-    if version == 4 and text.count(".") == 3:
+    if text.count(".") == 3 if version == 4 else ":" in text:
         try:
-            ones = f"{int(ipaddress.IPv4Address(text)):032b}"
+            ones = f"{int(ipaddress.ip_address(text)):0{32 if version == 4 else 128}b}"
         except ValueError as error:
             raise Refused("vm-data has a netmask that is none") from error
         if "01" in ones:

@@ -16,5 +16,6 @@ def set_user_password(session: Session, username: str, password: str, crypted: b
     forbidden = b"\n:\0" if crypted else b"\n\0"
     if any(byte in plain for byte in forbidden):
         raise Refused("forbidden characters in the password")
-    accounts.set_password(session.guest.files, username, plain, crypted)
+    made = accounts.set_password(session.guest.files, username, plain, crypted)
+    session.guest.cache.update("password", username, made)
     return {}
