@@ -41,8 +41,8 @@ def measure() -> Part:
             part.add(f"GET {path}, {name}: each further one", f"{1000 * median:.1f} ms", compared, on)
     part.notes.append(
         "Machines of libvirt's test driver, in the server's own process: no network takes part but the hung one's: it "
-        "takes connections and says nothing. The request that finds it so waits 5 s (/virt) or 10 s (v1), the others of "
-        "the next 10 s do not; all answers name it. Each path is asked by a server of its own."
+        "takes connections and says nothing. The request that finds it so waits 5 s (/virt) or 10 s (v1), the others "
+        "of the next 10 s do not; all answers name it. Each path is asked by a server of its own."
     )
     return part
 
