@@ -89,10 +89,12 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         select(OperationHost).where(OperationHost.operation_id == operation.id).order_by(col(OperationHost.position))
     ).all()
     left = sorted((row for row in rows if row.state in _OPEN), key=lambda row: row.state != OperationHostState.RUNNING)
-    if operation.kind in OF_MACHINES:
-        return _plan_of_machines(session, store, operation, left, directory, runtime)
-    if operation.kind in OF_GUESTS:
-        return _plan_of_guest(session, store, operation, left, directory, runtime)
+    if operation.kind in OF_MACHINES or operation.kind in OF_GUESTS:
+        if not left:
+            return Plan(None, {})
+        job_of = machine_job if operation.kind in OF_MACHINES else guest_job
+        one = job_of(session, store, operation, left[0], directory, runtime)
+        return Plan(None, {left[0].address: one}) if isinstance(one, str) else Plan(one, {})
     limits = limits_left(operation, list(rows))
     counts = left and operation.kind in ROLLING
     if counts and limits.max_failures < 0:
@@ -151,34 +153,6 @@ def make_plan(session: Session, store: SecretStore, operation: Operation, direct
         del found.hosts[address]
         found.unusable[address] = "its record holds a template, which Ansible would carry out on the server"
     return Plan(job if found.hosts else None, found.unusable)
-
-
-def _plan_of_machines(
-    session: Session,
-    store: SecretStore,
-    operation: Operation,
-    left: list[OperationHost],
-    directory: Path,
-    runtime: Path,
-) -> Plan:
-    if not left:
-        return Plan(None, {})
-    job = machine_job(session, store, operation, left[0], directory, runtime)
-    return Plan(None, {left[0].address: job}) if isinstance(job, str) else Plan(job, {})
-
-
-def _plan_of_guest(
-    session: Session,
-    store: SecretStore,
-    operation: Operation,
-    left: list[OperationHost],
-    directory: Path,
-    runtime: Path,
-) -> Plan:
-    if not left:
-        return Plan(None, {})
-    job = guest_job(session, store, operation, left[0], directory, runtime)
-    return Plan(None, {left[0].address: job}) if isinstance(job, str) else Plan(job, {})
 
 
 def _tell_of_managers(session: Session, store: SecretStore, found: Reach, *, rolling: bool) -> dict[str, str]:
