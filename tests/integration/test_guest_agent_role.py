@@ -281,6 +281,19 @@ def test_it_comes_back_when_it_was_killed_and_when_the_machine_was_restarted(hos
     eventually(lambda: answers_with(host, guest_program.version()))
 
 
+def test_it_stays_stopped_when_its_own_command_stops_it_and_restarts_by_that(host: LabHost) -> None:
+    before = shown(host, "MainPID")
+    restarted = host.run(["singularity", "daemon", "restart"], capture_output=True, text=True)
+    command = "systemctl --no-ask-password restart singularity.service"
+    assert restarted.stdout == f"singularity: process {before} is supervised; this is for: {command}\n"
+    assert shown(host, "MainPID") not in (before, "0")
+    host.run(["singularity", "daemon", "stop"], capture_output=True)
+    time.sleep(3)  # longer than RestartSec=
+    assert (shown(host, "ActiveState"), shown(host, "MainPID")) == ("inactive", "0")
+    host.run(["systemctl", "start", "singularity"])
+    assert answers_with(host, guest_program.version())
+
+
 def test_with_exec_a_command_does_what_an_administrator_does(lab: Lab) -> None:
     (host,) = lab.hosts
     installed(lab, guest_agent_functions=[])

@@ -11,7 +11,7 @@ from singularity import __version__, cli
 
 
 def given(*words: str) -> dict[str, Any]:
-    return {name: value for name, value in vars(cli.parser().parse_args(words)).items() if value is not None}
+    return {name: value for name, value in vars(cli.read(words)).items() if value is not None}
 
 
 def test_options_can_stand_before_and_after_the_command() -> None:
@@ -58,9 +58,21 @@ def test_lists_are_repeatable_or_have_commas() -> None:
     assert read["allow_commands"] == ("a", "b")
 
 
-def test_an_action_may_follow_the_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    arguments = ["daemon", "--root", str(tmp_path), "-d", "/folder", "status"]
-    assert cli.main(arguments) == 3
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["daemon", "-d", "/one", "/two", "status"], 3),
+        (["-d", "/one", "/two", "daemon", "status"], 3),
+        (["daemon", "-d", "/one", "-d", "./status", "status"], 3),
+        (["apply", "-d", "/one", "/two", "all"], 0),
+        (["-d", "/one", "/two", "apply", "hosts", "resolvers"], 0),
+    ],
+)
+def test_a_command_or_an_action_may_follow_the_folders(arguments: list[str], code: int, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    words = [f"{tmp_path}{word}" if word.startswith("/") else word for word in arguments]
+    assert cli.main(["--root", str(tmp_path), *words]) == code
 
 
 def test_without_a_command_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from typing import Any, Dict, List, Optional, Sequence
@@ -15,6 +14,7 @@ from singularity.settings import Settings, convert, load
 
 DONE, FAILED, MISUSED = 0, 1, 2
 APPLICABLE = tuple(item for item in ITEMS if item not in ("exec", "ssh_keys"))
+FOLDERS = next(option for option in OPTIONS if option.kind == "paths")
 DAEMON = {
     "start": "start the daemon",
     "stop": "stop it, and wait for its end",
@@ -27,11 +27,10 @@ DAEMON = {
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Do what the command line says, and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    made = parser()
-    given = vars(made.parse_args(words))
+    given = vars(read(words))
     command = given.pop("command", None)
     if command is None:
-        made.print_help(sys.stderr)
+        parser().print_help(sys.stderr)
         return MISUSED
     try:
         return _apply(given) if command == "apply" else _daemon(given, words)
@@ -41,6 +40,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return _fail(error.message, FAILED)
     except OSError as error:
         return _fail(reason(error), FAILED)
+
+
+def read(words: Sequence[str]) -> argparse.Namespace:
+    """Return what a command line says; where it can't be read, say so and exit."""
+    return parser().parse_args(_each_its_own(words))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,6 +88,20 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _each_its_own(words: Sequence[str]) -> List[str]:
+    """Give each folder that follows `-d` one of its own; a command or an action ends them, whatever stands there."""
+    ends = {"apply", "daemon", "all", *APPLICABLE, *DAEMON}
+    made: List[str] = []
+    flag = ""
+    for word in words:
+        if word.startswith("-") or word in ends:
+            flag = word if word in FOLDERS.flags else ""
+        elif flag and made[-1] != flag:
+            made.append(flag)
+        made.append(word)
+    return made
+
+
 def _add_options(made: argparse.ArgumentParser, command: Optional[str]) -> None:
     """Add the options of *command*; of none: those that all have."""
     for option in OPTIONS:
@@ -93,7 +111,6 @@ def _add_options(made: argparse.ArgumentParser, command: Optional[str]) -> None:
                 values.update(action="store_const", const=option.kind == "flag")
             else:
                 values.update(action=_Convert, option=option, metavar=option.metavar)
-                values.update(nargs="+" if option.kind == "paths" else None)
             made.add_argument(*option.flags, **values)
 
 
@@ -109,10 +126,8 @@ class _Convert(argparse.Action):
             if self._option.kind not in LISTS:
                 setattr(namespace, self.dest, convert(self._option, values))
                 return
-            given = getattr(namespace, self.dest, ())
-            for value in values if isinstance(values, list) else [values]:
-                given += convert(self._option, value if self._option.kind == "words" else shlex.quote(value))
-            setattr(namespace, self.dest, given)
+            one = convert(self._option, values if self._option.kind == "words" else shlex.quote(values))
+            setattr(namespace, self.dest, getattr(namespace, self.dest, ()) + one)
         except SettingsError as error:
             raise argparse.ArgumentError(self, str(error)) from error
 
@@ -152,11 +167,6 @@ def _daemon(given: Dict[str, Any], words: List[str]) -> int:
     from singularity import daemon
 
     action = given.pop("action", None)
-    folders = given.get("configurators", ())
-    if action is None and folders and os.path.basename(folders[-1]) in DAEMON:
-        # -d DIR start: the list of folders took the last word, too
-        action = os.path.basename(folders[-1])
-        given["configurators"] = folders[:-1]
     if action not in DAEMON:
         said = f"{action!r} is no action of the daemon" if action else "the daemon needs an action"
         raise SettingsError(f"{said}: {', '.join(DAEMON)}")

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Callable, List, NoReturn, Optional
 
-from singularity import __version__, identity, log, notify, succession
+from singularity import __version__, identity, log, notify, programs, succession, supervisor
 from singularity.agent import Agent, replace_process
 from singularity.errors import Refused, SettingsError, reason
 from singularity.loop import Loop
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 STOP_SECONDS = 70
+SUPERVISED_SECONDS = 100
+"""Longer than a supervisor waits: 75 s for its end, and then for its start."""
 PAUSE_SECONDS = 0.05
 DONE, FAILED, NOT_RUNNING, NOTHING_TO_RELOAD = 0, 1, 3, 7
 """Exit codes, those of the Linux Standard Base for init scripts."""
@@ -52,6 +54,8 @@ def stop(settings: Settings) -> int:
     if not pid:
         print("singularity: does not run")
         return DONE
+    if _by_supervisor(pid, "stop"):
+        return DONE
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while pidfile.running() == pid:
@@ -63,9 +67,22 @@ def stop(settings: Settings) -> int:
 
 def restart(settings: Settings, reread: Reread, arguments: List[str]) -> int:
     """Stop the daemon where it runs, start it, and return the exit code."""
-    if Pidfile(settings.pid_path).running():
+    pid = Pidfile(settings.pid_path).running()
+    if pid and _by_supervisor(pid, "restart"):
+        return DONE
+    if pid:
         stop(settings)
     return start(settings, reread, arguments)
+
+
+def _by_supervisor(pid: int, action: str) -> bool:
+    """Let whoever would start the daemon anew do it; return whether somebody did. Raises Refused."""
+    command = supervisor.command(pid, action)
+    if command is None:
+        return False
+    print(f"singularity: process {pid} is supervised; this is for: {' '.join(command)}")
+    programs.run(command, SUPERVISED_SECONDS)
+    return True
 
 
 def reload(settings: Settings) -> int:

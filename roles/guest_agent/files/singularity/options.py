@@ -62,7 +62,13 @@ OPTIONS = (
         "words",
     ),
     Option(("--root",), "root", "the folder that is taken for /", "DIR", "path"),
-    Option(("-d", "--configurators"), "configurators", "folders with configurators of your own", "DIR", "paths"),
+    Option(
+        ("-d", "--configurators"),
+        "configurators",
+        "folders with configurators of your own; one that is called as a command or an action is written ./NAME",
+        "DIR…",
+        "paths",
+    ),
     Option(
         ("--allow-paths",),
         "allow_paths",
