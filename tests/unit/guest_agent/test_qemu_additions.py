@@ -11,7 +11,7 @@ import pytest
 
 from singularity import __version__
 from singularity.errors import Refused
-from singularity.qemu import power, programs
+from singularity.qemu import children, power, programs
 from unit.guest_agent.qemu_guest import PASSWD, Asker, encoded
 
 MAC = "bc:76:4e:00:00:01"
@@ -63,6 +63,8 @@ def test_an_update_needs_a_digest_and_hands_on_the_strongest(asker: Asker, monke
     assert given == [url, "ab", None]
     asker.ask("commissaire-agent-update", url=url, md5="ab", sha256="cd", signature=encoded("signed"))
     assert given == [url, "cd", b"signed"]
+    kept = asker.qemu._session.guest.cache.read("update")
+    assert kept == {"url": url, "sha256": "cd", "signature": encoded("signed")}
 
 
 def test_an_update_of_what_is_no_program_of_one_file_is_refused(asker: Asker) -> None:
@@ -98,6 +100,20 @@ class TestShutdown:
         request = {"execute": "guest-shutdown", "arguments": arguments}
         assert Asker("/").qemu.answer(request) is None
         assert started == [command]
+
+    def test_as_many_programs_as_may_run_do_not_hinder_it(
+        self, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asker = Asker("/")
+        monkeypatch.undo()
+        monkeypatch.setattr(programs, "PROGRAMS_MOST", 1)
+        monkeypatch.setitem(power.WAYS, "halt", (["true"], ["true"]))
+        pid = asker.ask("guest-exec", path="sleep", arg=["0.5"])["pid"]
+        assert asker.qemu.answer({"execute": "guest-shutdown", "arguments": {"mode": "halt"}}) is None
+        assert asker.error("guest-exec-status", pid=pid) == "Invalid parameter 'pid'"
+        asker.turn(0.7)
+        asker.close()
+        assert not children._running
 
     def test_another_mode_is_refused(self, started: list[list[str]]) -> None:
         assert "halt|powerdown|reboot" in Asker("/").error("guest-shutdown", mode="sleep")

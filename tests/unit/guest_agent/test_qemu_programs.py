@@ -144,6 +144,19 @@ def test_the_oldest_end_that_nobody_asked_for_gives_way(asker: Asker, monkeypatc
     asker.end(third)
 
 
+def test_what_holds_the_output_of_programs_that_ended_blocks_no_others(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "PROGRAMS_MOST", 2)
+    shell = ["-c", "sleep 2 & exit 0"]
+    first, second = (asker.ask("guest-exec", path="sh", arg=shell, capture_output=True)["pid"] for _ in range(2))
+    asker.turn(0.3)
+    assert asker.ask("guest-exec-status", pid=first) == {"exited": False}
+    assert asker.run("true")["exitcode"] == 0
+    assert asker.error("guest-exec-status", pid=first) == "Invalid parameter 'pid'"
+    assert asker.ask("guest-exec-status", pid=second) == {"exited": False}
+
+
 def test_no_more_programs_run_than_may(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "PROGRAMS_MOST", 2)
     running = [asker.ask("guest-exec", path="sleep", arg=["0.5"])["pid"] for _ in range(2)]

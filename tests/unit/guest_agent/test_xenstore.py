@@ -19,7 +19,7 @@ from singularity.channels.xenstore import Xenstore
 from singularity.dialects import Dialects
 from unit.guest_agent.agent_doubles import memory_guest
 from unit.guest_agent.running_loop import RunningLoop
-from unit.guest_agent.small_xenstored import SmallXenstored
+from unit.guest_agent.small_xenstored import ERROR, WRITE, SmallXenstored
 from unit.waiting import until
 
 VERSION = '{"name": "version", "value": "agent"}'
@@ -186,6 +186,29 @@ def test_a_connection_that_is_lost_is_made_again(store: SmallXenstored, monkeypa
         for number in range(3):
             ask(store, VERSION, str(number))
             store.cut()
+
+
+def test_a_reply_that_a_lost_connection_kept_back_is_written_over_the_next(
+    store: SmallXenstored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "FIRST_SECONDS", 0.02)
+    honest = store._answer
+
+    def cut(client: Any, kind: int, path: str, rest: bytes) -> tuple[int, bytes]:
+        if kind == WRITE:
+            monkeypatch.setattr(store, "_answer", honest)
+            store.cut()
+            return ERROR, b"EIO\0"
+        return honest(client, kind, path, rest)
+
+    monkeypatch.setattr(store, "_answer", cut)
+    with agent(store):
+        assert ask(store, VERSION, "1") == ANSWER
+        assert ask(store, VERSION, "2") == ANSWER
+    assert store.log == [("remove", "data/host/1"), ("write", "data/guest/1")] + [
+        ("remove", "data/host/2"),
+        ("write", "data/guest/2"),
+    ]
 
 
 def test_an_absent_xenstore_is_looked_for_again(store: SmallXenstored, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,16 +30,24 @@ class Replies:
     """
 
     def __init__(
-        self, client: XenstoreClient, loop: Loop, room: Callable[[], None], lost: Callable[[str], None]
+        self,
+        client: XenstoreClient,
+        loop: Loop,
+        unsent: Dict[str, bytes],
+        room: Callable[[], None],
+        lost: Callable[[str], None],
     ) -> None:
-        """*room* is called when they are full no more, *lost* when xenstore is gone."""
+        """*unsent*: replies that another connection has left; this one leaves there what it could not write.
+
+        *room* is called when they are full no more, *lost* when xenstore is gone.
+        """
         self._client = client
         self._loop = loop
         self._room = room
         self._lost = lost
         self._written: Dict[str, float] = {}
         self._foreign: Set[str] = set()
-        self._unsent: Dict[str, bytes] = {}
+        self._unsent = unsent
         self._timer: Optional[Handle] = None
 
     @property
@@ -48,13 +56,14 @@ class Replies:
         return bool(self._unsent)
 
     def adopt(self) -> None:
-        """Remove in time what an earlier run of the agent left: its last reply may still be waited for."""
+        """Write what was left to write, and remove in time what an earlier run left: a host may still wait for both."""
         try:
             names = self._client.list(REPLIES)
         except OSError:
-            return
+            names = []
         self._written = dict.fromkeys(names, time.monotonic())
         self._foreign = set(names)
+        self._send()
         self._wait()
 
     def write(self, name: str, answer: bytes) -> None:

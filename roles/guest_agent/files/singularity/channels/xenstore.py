@@ -39,6 +39,7 @@ class Xenstore:
         self._scan_wanted = False
         self._busy = False
         self._stuck: Dict[str, bytes] = {}
+        self._unsent: Dict[str, bytes] = {}
 
     def open(self, lost: Callable[[str], None]) -> None:
         """Watch for requests, and take those that came earlier."""
@@ -51,7 +52,7 @@ class Xenstore:
         self._stuck.clear()
         try:
             client.watch(REQUESTS)
-            self._replies = Replies(client, self._loop, self._go_on, self._over)
+            self._replies = Replies(client, self._loop, self._unsent, self._go_on, self._over)
             self._replies.adopt()
         except (OSError, Lost) as error:
             self.close()

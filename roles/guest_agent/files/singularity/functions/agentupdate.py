@@ -21,10 +21,16 @@ def answer(value: Any, guest: Guest, channel: Optional[Channel]) -> str:
 
     *value*: "url,digest", or an object with url, md5sum (or md5, sha256, sha512) and, in base64, a signature.
     """
-    url, digest, signature = _parts(value)
-    update.update(guest, url, digest, signature)
-    guest.cache.write(ITEM, value)
+    take(guest, value)
     return ""
+
+
+def take(guest: Guest, value: Any) -> str:
+    """Do what `answer` does, and return the new version's number. Raises Refused."""
+    url, digest, signature = _parts(value)
+    version = update.update(guest, url, digest, signature)
+    guest.cache.write(ITEM, value)
+    return version
 
 
 def apply(guest: Guest) -> None:

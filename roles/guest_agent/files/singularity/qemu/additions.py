@@ -28,13 +28,12 @@ def update(
     session: Session, url: str, md5: str | None = None, sha256: str | None = None, signature: str | None = None
 ) -> dict[str, Any]:
     """Let another version take over, if it has the digest and, where the settings ask for one, the signature."""
-    from .. import update
+    from ..functions import agentupdate
 
-    digest = sha256 or md5
-    if not digest:
+    digest = {"sha256": sha256} if sha256 else {"md5": md5}
+    if not any(digest.values()):
         raise Refused("commissaire-agent-update needs md5 or sha256 of the program")
-    signed = None if signature is None else decoded(signature)
-    return {"version": update.update(session.guest, url, digest.lower(), signed)}
+    return {"version": agentupdate.take(session.guest, {"url": url, **digest, "signature": signature})}
 
 
 def inject_file(
@@ -46,12 +45,10 @@ def inject_file(
     group: str | None = None,
 ) -> dict[str, Any]:
     """Write a whole file, or leave it if it is so already: staged and renamed, with a backup, all like injectfile."""
-    from ..files import Change
+    from ..functions.injectfile import inject
 
-    change = Change(
-        path, decoded(buf_b64), _mode(mode), _number(session, "passwd", owner), _number(session, "group", group)
-    )
-    return {"changed": bool(session.guest.files.replace([change]))}
+    uid, gid = _number(session, "passwd", owner), _number(session, "group", group)
+    return {"changed": bool(inject(session.guest, path, decoded(buf_b64), mode=_mode(mode), uid=uid, gid=gid))}
 
 
 def _mode(mode: str | None) -> int | None:

@@ -23,6 +23,7 @@ def shutdown(session: Session, mode: str = "powerdown") -> None:
         raise Refused("mode is invalid (valid values are: halt|powerdown|reboot)")
     LOG.warning("the host asks for %s", mode)
     (first, *arguments), (second,) = WAYS[mode]
+    session.part(programs.Programs).make_room(at_any_price=True)
     try:
         programs.execute(session, first, arguments)
     except Refused:

@@ -45,14 +45,20 @@ class Programs:
         self.known: dict[int, Program] = {}
         self.budget = Budget(HELD_BYTES)
 
-    def make_room(self) -> None:
-        """Forget the oldest program that is over, if there are as many as may be. Raise Refused when all run."""
+    def make_room(self, at_any_price: bool = False) -> None:
+        """Forget a program, if there are as many as may be: one that is over, or else the oldest one that ended.
+
+        What that one started may hold its output open for ever. When all run Refused is raised, or *at_any_price* the
+        oldest is forgotten; it runs on.
+        """
         if len(self.known) < PROGRAMS_MOST:
             return
-        over = next((pid for pid, program in self.known.items() if program.is_over), None)
-        if over is None:
+        over = [pid for pid, program in self.known.items() if program.is_over]
+        ended = [pid for pid, program in self.known.items() if program.child.has_ended()]
+        forgettable = over or ended or (list(self.known) if at_any_price else [])
+        if not forgettable:
             raise Refused(f"{PROGRAMS_MOST} programs run: wait until one of them has ended")
-        self.known.pop(over).forget()
+        self.known.pop(forgettable[0]).forget()
 
     def close(self) -> None:
         while self.known:
