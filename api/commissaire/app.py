@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,7 @@ from commissaire.secrets.factory import key_file, open_store, open_tree
 from commissaire.secrets.rotation import finish_rotation
 from commissaire.services import Services
 from commissaire.settings import AuthenticationPlugin, Settings
+from commissaire.shared_memory import shared_folder
 from commissaire.sources.refresher import Refresher
 from commissaire.watcher import Watcher
 
@@ -220,7 +221,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         scheduler = Scheduler(database, dispatcher)
         old_answers = OldAnswers(database, store)
         throttle = Throttle(settings.refusal_delay_seconds)
-        hypervisors = Hypervisors(ways_of(database, store, (runtime, Path("/dev/shm"), settings.data_dir)))  # noqa: S108  a folder of our own
+        hypervisors = Hypervisors(ways_of(database, store, (runtime, shared_folder(runtime), settings.data_dir)))
         stack.callback(hypervisors.close)
         events = MachineEvents(hypervisors, lambda: _links(database, hypervisors))
         app.state.services = services = Services(
@@ -332,12 +333,12 @@ def _runtime_directory(data_dir: Path) -> Iterator[Path]:
     parent = next((path for path in short if os.access(path, os.W_OK)), None)
     runtime = Path(tempfile.mkdtemp(prefix="commissaire-", dir=parent))
     link = data_dir / "runtime"
-    if link.is_symlink():
-        shutil.rmtree(link.readlink(), ignore_errors=True)  # of a server that was killed
-    link.unlink(missing_ok=True)
     link.symlink_to(runtime)
+    with suppress(OSError):
+        shared_folder(runtime).mkdir(mode=0o700)
     try:
         yield runtime
     finally:
-        shutil.rmtree(runtime, ignore_errors=True)
+        for folder in (runtime, shared_folder(runtime)):
+            shutil.rmtree(folder, ignore_errors=True)
         link.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from api.conftest import Fleet, checkpoint
+from api.hypervisors import node, record
 from commissaire.launcher.job import Job
 from commissaire.launcher.launcher import Launcher
 from commissaire.launcher.supervisors import Supervisors
@@ -20,12 +21,15 @@ HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 
 
 class Played(Supervisors):
-    """Stands for the supervisors: tells *entries* and what then happens, and lets the playbook end well."""
+    """Stands for the supervisors: tells *entries* and what then happens, and lets the playbook end by *rc*."""
 
-    def __init__(self, entries: list[dict[str, Any]], then: Callable[[], Any] = lambda: None) -> None:
+    def __init__(
+        self, entries: list[dict[str, Any]], then: Callable[[], Any] = lambda: None, rc: int | None = 0
+    ) -> None:
         super().__init__()
         self.entries = entries
         self.then = then
+        self.rc = rc
 
     def run(
         self,
@@ -36,7 +40,7 @@ class Played(Supervisors):
         assert begin() is not None
         write(self.entries)
         self.then()
-        return {"rc": 0, "message": ""}
+        return {"rc": self.rc, "message": ""}
 
 
 @pytest.fixture
@@ -170,3 +174,22 @@ def test_a_disk_without_room_keeps_nobody_from_being_told(
     first = control.stat()
     works.obey(set(operations.values()))
     assert (control.stat().st_ino, control.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns), "written once"
+
+
+@pytest.mark.parametrize(("stops", "rc"), [(True, 1), (True, None), (False, None)])
+@pytest.mark.parametrize(("below", "state"), [("command", "failed"), ("info", "queued")])
+def test_a_command_in_a_machine_that_was_interrupted_is_not_repeated_and_a_look_is(
+    fleet: Fleet, tmp_path: Path, stops: bool, rc: int | None, below: str, state: str
+) -> None:
+    pytest.importorskip("libvirt", reason="no libvirt-python: install libvirt-dev, then run make setup")
+    record(fleet.client, "west", node(tmp_path, "web"))
+    body = {"json": {"argv": ["reboot"]}} if below == "command" else {}
+    asked = fleet.client.request(
+        "POST" if body else "GET", f"/api/v1/guests/web/{below}", params={"wait_seconds": 0}, **body
+    )
+    played = Played([checkpoint("web", "running", "running")], rc=rc)
+    played.then = played.stop_all if stops else lambda: None
+    carry_out(fleet, played, tmp_path, f"guest_{below}")
+    told = shown(fleet, asked.json()["id"])
+    assert told["state"] == state
+    assert ("may have run" in told["message"]) == (state == "failed"), told["message"]

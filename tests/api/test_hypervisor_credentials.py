@@ -22,6 +22,7 @@ from commissaire.records import Hypervisor, Secret
 from commissaire.secrets.cli import rotate_file
 from commissaire.secrets.embedded import EmbeddedBackend
 from commissaire.services import Services
+from commissaire.shared_memory import shared_folder
 from unit.commctl.certificates import Authority
 
 PATH = "/api/v1/hypervisors"
@@ -215,6 +216,24 @@ def test_ssh_is_a_script_with_the_key_and_the_hosts_keys_that_is_gone_afterwards
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_key_lies_in_memory_and_the_script_where_programs_may(
+    ssh: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, memory, other = places = [tmp_path / name for name in ("disk", "memory", "other")]
+    for place in places:
+        place.mkdir()
+    monkeypatch.setattr("commissaire.machines.way.is_in_memory", lambda place: place == memory)
+    monkeypatch.setattr("commissaire.machines.way._runs_programs", lambda place: other in (place, place.parent))
+    credentials = Credentials(ssh_priv_key=ssh["ssh_priv_key"], ssh_host_keys=HOST_KEY)
+    with way(SSH, credentials, places) as told:
+        files = sorted((path.parts[-3], path.name) for path in tmp_path.rglob("*") if path.is_file())
+        assert files == [("memory", "key"), ("memory", "known_hosts"), ("other", "ssh")]
+        (script,) = other.rglob("ssh")
+        assert told.uri.endswith(f"command={script}")
+        assert str(memory) in script.read_text()
+    assert [list(place.iterdir()) for place in places] == [[], [], []]
+
+
 def test_certificates_are_a_folder_and_a_login_is_no_part_of_the_uri(tls: dict[str, str], tmp_path: Path) -> None:
     with way(TLS, Credentials(**tls, **LOGIN), [tmp_path]) as told:
         (folder,) = tmp_path.iterdir()
@@ -304,14 +323,19 @@ def test_a_probe_is_an_operation_whose_result_is_kept(fleet: Fleet, tmp_path: Pa
 
 def test_what_a_killed_server_left_in_its_folder_of_sockets_is_removed(tmp_path: Path, empty_database: Path) -> None:
     settings = settings_in(tmp_path, empty_database)
-    left = tmp_path / "commissaire-left"
+    left = tmp_path / f"commissaire-{tmp_path.name}"
     (left / "hypervisor-x").mkdir(parents=True)
     settings.data_dir.mkdir(exist_ok=True)
     (settings.data_dir / "runtime").symlink_to(left)
+    (settings.data_dir / "hypervisor-x").mkdir()
+    shared = shared_folder(left)
+    (shared / "private-1-x").mkdir(parents=True)
     with TestClient(create_app(settings)) as client:
         client.auth = (USER, PASSWORD)
         services: Services = client.app.state.services  # type: ignore[attr-defined]
         with services.database.read() as session:
             assert session.exec(select(Hypervisor)).all() == []
         assert not left.exists()
+        assert not shared.exists()
+        assert list(settings.data_dir.glob("hypervisor-*")) == []
         assert (settings.data_dir / "runtime").is_dir()

@@ -29,6 +29,19 @@ pytest.importorskip("libvirt", reason="no libvirt-python: install libvirt-dev, t
 HASH = next(iter(USERS.values()))["hash"]
 SECRET = "{{ lookup('pipe', 'id') }} s3cret wörd"
 WEB = "/api/v1/guests/web"
+MAC = "52:54:00:00:00:01"
+ONE = {"ips": [{"ip": "10.0.0.7", "netmask": "255.255.255.0"}]}
+DEFAULT = {"gateway": "10.0.0.1"}
+IMPOSSIBLE = (
+    {"ips": [{"ip": "10.0.0.7", "netmask": "255.0.255.0"}]},
+    {"ips": [{"ip": "10.0.0.7", "netmask": "0.0.0.255"}]},
+    {"ips": [{"ip": "224.0.0.7", "netmask": "255.0.0.0"}]},
+    {"ips": [{"ip": "0.0.0.0", "netmask": "255.0.0.0"}]},  # noqa: S104
+    {"dns": ["ff02::1"]},
+    {**ONE, **DEFAULT, "routes": [{"route": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.0.0.2"}]},  # noqa: S104
+    {"ip6s": [{"ip": f"fd00::{at}", "netmask": 64, "gateway": f"fd00::{at}{at}"} for at in (1, 2)]},
+    {"routes": [{"route": "10.1.0.0", "netmask": "255.255.0.255", "gateway": "10.0.0.2"}]},
+)
 
 
 @pytest.fixture
@@ -220,6 +233,16 @@ def test_a_command_that_may_have_run_is_not_run_again(fleet: Fleet, tmp_path: Pa
     assert "may have run" in plan.unusable["web"]
 
 
+def test_a_task_in_a_machine_does_not_last_for_ever(fleet: Fleet, tmp_path: Path) -> None:
+    record(fleet.client, "west", node(tmp_path, "web"))
+    asked = [
+        fleet.client.post(f"{WEB}/command?wait_seconds=0", json={"argv": ["sleep"], "timeout_seconds": 3600}),
+        fleet.client.get(f"{WEB}/info?wait_seconds=0"),
+    ]
+    jobs = [fleet.plan(answer.json()["id"], tmp_path).job for answer in asked]
+    assert [job.private.most_seconds for job in jobs if job and job.private] == [4500, 900]
+
+
 def test_its_hypervisor_is_reached_with_the_credentials_that_are_recorded(fleet: Fleet, tmp_path: Path) -> None:
     record(fleet.client, "west", node(tmp_path, "web"))
     number = fleet.client.get(f"{WEB}/info?wait_seconds=0").json()["id"]
@@ -343,7 +366,10 @@ def test_a_path_that_is_none_of_a_file_is_refused(fleet: Fleet, guests: Guests, 
         ("POST", "network", {"interfaces": [{"mac": "52:54"}]}),
         ("POST", "network", {"interfaces": [{"mac": "52:54:00:00:00:01"}, {"mac": "52:54:00:00:00:01"}]}),
         ("POST", "network", {"interfaces": [{"mac": "52:54:00:00:00:01", "gateway": "fd00::1"}]}),
-        ("POST", "network", {"hostname": "-x"}),
+        *[("POST", "network", {"hostname": name}) for name in ("-x", "a..b", "a_b", ".a", "a.", "a" * 64, "a.b" * 22)],
+        *[("POST", "network", {"interfaces": [{"mac": MAC, **given}]}) for given in IMPOSSIBLE],
+        ("POST", "network", {"interfaces": [{"mac": f"{MAC[:-1]}{at}", **ONE, **DEFAULT} for at in (1, 2)]}),
+        ("PUT", "password", {"password": "$6$x:y", "crypted": True}),
         ("POST", "agent", {"url": "file:///etc/passwd", "md5": "0" * 32}),
         ("POST", "agent", {"url": "http://10.0.0.1/x"}),
         ("POST", "agent", {"md5": "0" * 32}),
@@ -379,8 +405,18 @@ def test_guests_of_a_xen_host_are_named_by_their_domain(fleet: Fleet, guests: Gu
     assert private.variables == {"guest_name": "dom", "guest_transport": "xenstore", "guest_domid": 7}
     for query in ("domid=7", "transport=xenstore&hypervisor=west", "transport=socket"):
         assert fleet.client.get(f"{WEB}/info?{query}").status_code == 400, query
-    for body in ({}, {"action": "install"}):
-        assert fleet.client.post("/api/v1/guests/dom/agent?transport=xenstore", json=body).status_code == 400
+    for method, below, body in (
+        ("POST", "agent?", {}),
+        ("POST", "agent?", {"action": "install"}),
+        ("POST", "command?", {"argv": ["ls"]}),
+        ("PUT", "password?", {"password": "x", "user": "ann"}),
+        ("PUT", "password?", {"password": "$6$x", "crypted": True}),
+        ("PUT", "files?path=/x&mode=0600&", None),
+        ("PUT", "files?path=/x&owner=ann&", None),
+        ("GET", "files?path=/x&", None),
+    ):
+        refused = fleet.client.request(method, f"/api/v1/guests/dom/{below}transport=xenstore", json=body)
+        assert (refused.status_code, "by xenstore" in refused.text or below == "agent?") == (400, True), refused.text
 
 
 def test_a_hypervisor_is_not_forgotten_while_somebody_works_in_its_machines(fleet: Fleet, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def request_guest(
         usable_hypervisor(session, where)
     operation = Operation(kind=kind, parameters={**parameters, "name": check_machine_name(name)})
     if kind in _ALONE:
-        operation.exclusive_key = f"guest/{hashlib.sha256(f'{where}/{name}'.encode()).hexdigest()}"
+        operation.exclusive_key = f"guest/{hashlib.sha256(repr(_machine(operation)).encode()).hexdigest()}"
         active = session.exec(select(Operation).where(Operation.exclusive_key == operation.exclusive_key)).first()
         if active is not None:
             raise Conflict(
@@ -90,14 +90,18 @@ def request_guest(
 def _check_number(session: Session, operation: Operation) -> None:
     """See that a machine has not so many operations before it that others' would wait for it. Raise Conflict."""
     of_guests = select(Operation).where(col(Operation.kind).in_(OF_GUESTS), col(Operation.state).not_in(TERMINAL))
-    place = [operation.parameters.get(key) for key in ("hypervisor", "name")]
-    active = session.exec(of_guests).all()
-    before = [other for other in active if [other.parameters.get(key) for key in ("hypervisor", "name")] == place]
+    before = [other for other in session.exec(of_guests) if _machine(other) == _machine(operation)]
     if len(before) >= MOST_A_MACHINE:
         raise Conflict(
-            f"{len(before)} operations are under way in machine {place[1]}, the most there may be; wait for one, "
-            f"as {before[0].id}, or cancel it"
+            f"{len(before)} operations are under way in machine {operation.parameters['name']}, the most there may be; "
+            f"wait for one, as {before[0].id}, or cancel it"
         )
+
+
+def _machine(operation: Operation) -> tuple[str | None, str]:
+    """Return which machine an operation is in. One with a domid of Xen's can be called anything."""
+    told = operation.parameters
+    return told.get("hypervisor"), f"domain {told['domid']}" if "domid" in told else told["name"]
 
 
 def given_to(session: Session, store: SecretStore, operation: Operation) -> Given:

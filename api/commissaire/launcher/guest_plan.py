@@ -19,8 +19,11 @@ from commissaire.records import Operation, OperationHost, OperationKind
 from commissaire.secrets.errors import SecretError, StoreUnavailable
 from commissaire.secrets.store import SecretStore
 
+NOT_AGAIN = "the server was interrupted while the command may have run; look at the machine before you ask again"
 FETCHED = "fetched"
 """The `state` in which guest_file fetches a file."""
+TASK_SECONDS = 900
+"""How long one task may take: what it waits for by itself is 600 s at most, but for a command; see `_private`."""
 _SHOWN = ("hypervisor", "program", "bytes")
 """Parameters that are for readers of the record."""
 
@@ -31,7 +34,7 @@ def guest_job(
     """Return the job, or why there is none."""
     kind = OperationKind(operation.kind)
     if kind == OperationKind.GUEST_COMMAND and operation.attempt > 1:
-        return "the server was interrupted while the command may have run; look at the machine before you ask again"
+        return NOT_AGAIN
     try:
         name = operation.parameters.get("hypervisor")
         reach = None if name is None else reach_hypervisor(session, store, name)
@@ -87,4 +90,5 @@ def _private(kind: OperationKind, variables: dict[str, Any], given: Given) -> Pr
         content_as="guest_src",
         fetched_as="guest_dest" if fetches else "",
         most_bytes=given.most_bytes,
+        most_seconds=TASK_SECONDS + int(variables.get("guest_timeout", 0)),
     )

@@ -44,6 +44,8 @@ class Private:
     fetched_as: str = ""
     most_bytes: int = 0
     """How large that file may be."""
+    most_seconds: int = 0
+    """How long one task may take; 0: as long as it takes."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ from commissaire.fleet.guests import keep_answer
 from commissaire.fleet.operation_secrets import forget_secrets
 from commissaire.fleet.operations import add_event, settle
 from commissaire.launcher.control_file import ControlFile
+from commissaire.launcher.guest_plan import NOT_AGAIN
 from commissaire.launcher.journal import Journal
 from commissaire.launcher.kinds import KINDS, no_effects
 from commissaire.launcher.plan import make_plan
+from commissaire.launcher.private import forget_private
 from commissaire.launcher.supervisors import Supervisors
 from commissaire.notices import Notices
 from commissaire.records import (
@@ -145,6 +147,7 @@ class Launcher:
             self._end(claim, journal, end)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
+            forget_private(self._runtime / str(operation_id))
 
     def _begin(self, claim: Claim) -> float | None:
         """Return until when the playbook may run (`time.monotonic`) without another word; None when it may not."""
@@ -162,6 +165,12 @@ class Launcher:
         kills = operation.kills + 1 if done == operation.done_at_kill else 1
         if operation.cancel_requested_by is not None and (end["rc"] != 0 or journal.held_back()):
             self._finish(claim, operation, journal, end, cancelled_by=f"cancelled by {operation.cancel_requested_by}")
+        elif (
+            operation.kind == OperationKind.GUEST_COMMAND
+            and end["rc"] != 0
+            and (end["rc"] is None or self._supervisors.stopping)
+        ):
+            self._finish(claim, operation, journal, {"rc": 1, "message": NOT_AGAIN})
         elif self._supervisors.stopping and end["rc"] != 0:
             self._put_back(claim, "interrupted by the server's shutdown; it goes on when the server is back")
         elif end["rc"] is None and kills <= MOST_KILLS:

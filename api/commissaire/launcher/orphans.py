@@ -1,4 +1,4 @@
-"""What a server that was killed may have left behind: processes of its operations, and its folder of sockets."""
+"""What a server that was killed may have left behind: processes of its operations, and its folders."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import psutil
 import structlog
 
 from commissaire.launcher.marker import RUN_MARKER
+from commissaire.machines.way import HYPERVISOR_PREFIX
+from commissaire.shared_memory import shared_folder
 
 log = structlog.get_logger(__name__)
 
 
 def kill_orphans(data_dir: Path) -> None:
-    """Kill every process of the operations that the last server on *data_dir* started."""
+    """Kill every process of the operations that the last server on *data_dir* started, and remove its folders."""
     link = data_dir / "runtime"
     if not link.is_symlink():
         return
@@ -27,5 +29,6 @@ def kill_orphans(data_dir: Path) -> None:
         if marker.startswith(f"{runtime}:"):
             log.warning("orphan_killed", pid=process.pid, name=process.name())
             process.kill()
-    shutil.rmtree(runtime, ignore_errors=True)
+    for left in (runtime, shared_folder(runtime), *data_dir.glob(f"{HYPERVISOR_PREFIX}*")):
+        shutil.rmtree(left, ignore_errors=True)
     link.unlink()

@@ -7,6 +7,7 @@ variables, the file that it sends or fetches, and Ansible's own temporary files,
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import resource
@@ -15,14 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from commissaire.event_type import EventType
 from commissaire.launcher.entry import MESSAGE_LIMIT, entry_of
 from commissaire.launcher.job import Private
+from commissaire.shared_memory import is_in_memory, shared_folder
 
-_IN_MEMORY = ("tmpfs", "ramfs")
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of our own below it
+_PREFIX = "private-"
 _ENDS = ("runner_on_ok", "runner_on_failed")
 _NO_ANSWER = ("invocation", "warnings", "deprecations", "exception", "diff", "censored", "ansible_facts")
 _PLAIN = set(map(chr, range(0x20, 0x7F))) - set('"\\')
@@ -70,6 +69,7 @@ class PrivateRun:
             "ANSIBLE_LOCAL_TEMP": str(self._folder / "local"),
             "ANSIBLE_REMOTE_TEMP": str(self._folder / "remote"),
             "ANSIBLE_NO_TARGET_SYSLOG": "True",
+            "ANSIBLE_TASK_TIMEOUT": str(self._private.most_seconds),
         }
 
     def entry_of(self, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -153,19 +153,22 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _memory_folder(runtime: Path) -> Path:
-    """Make a folder in memory: below *runtime* where that is, else in the shared memory that Linux has.
+    """Make a folder in memory: below *runtime* where that is, else in the server's folder of shared memory.
 
     Raises:
         OSError: there is none.
     """
-    runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kinds = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
-    for parent in (runtime, _SHARED_MEMORY):
-        if parent.is_dir() and _kind_at(parent, kinds) in _IN_MEMORY:
-            return Path(tempfile.mkdtemp(prefix="commissaire-private-", dir=parent))
-    raise OSError(f"neither {runtime} nor {_SHARED_MEMORY} is in memory (tmpfs), and secrets touch no disk")
+    shared = shared_folder(runtime.parent)
+    for parent in (runtime, shared):
+        with contextlib.suppress(OSError):
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if is_in_memory(parent):
+                return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{runtime.name}-", dir=parent))
+    raise OSError(f"neither {runtime} nor {shared} is in memory (tmpfs), and secrets touch no disk")
 
 
-def _kind_at(path: Path, kinds: dict[str, str]) -> str:
-    path = path.resolve()
-    return next((kinds[str(place)] for place in (path, *path.parents) if str(place) in kinds), "")
+def forget_private(runtime: Path) -> None:
+    """Remove what is left of the playbook whose folder of sockets is *runtime*: its supervisor may have been killed."""
+    shutil.rmtree(runtime, ignore_errors=True)
+    for left in shared_folder(runtime.parent).glob(f"{_PREFIX}{runtime.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)

@@ -21,7 +21,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from commissaire.machines.credentials import Credentials
 from commissaire.machines.uri import transport_of
+from commissaire.shared_memory import is_in_memory
 
+HYPERVISOR_PREFIX = "hypervisor-"
+"""Of the folders that are made here."""
 _SSH_OPTIONS = (
     "StrictHostKeyChecking=yes",
     "GlobalKnownHostsFile=none",
@@ -71,14 +74,20 @@ def without_credentials(name: str, uri: str) -> Iterator[Way]:
 
 @contextlib.contextmanager
 def way(uri: str, credentials: Credentials, places: Sequence[Path]) -> Iterator[Way]:
-    """Give the way to *uri* with its credentials; files are in the first of *places* that may hold programs."""
+    """Give the way to *uri* with its credentials.
+
+    Secrets lie in the first of *places* that is in memory, and the script in the first that may hold programs.
+    """
     with contextlib.ExitStack() as stack:
         added = {"no_tty": "1"} if transport_of(uri) == "ssh" and "no_tty" not in urlsplit(uri).query else {}
         if credentials.ssh_priv_key or credentials.tls_ca:
-            parent = _place_of_programs(places)
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hypervisor-", dir=parent)))
+            usable = [place for place in places if os.access(place, os.W_OK | os.X_OK)]
+            folder = _folder(stack, usable, is_in_memory)
             if credentials.ssh_priv_key:
-                added["command"] = str(_script(folder, credentials.private_key(), credentials.known_hosts(uri)))
+                _write(folder / "key", credentials.private_key())
+                _write(folder / "known_hosts", credentials.known_hosts(uri))
+                programs = folder if _runs_programs(folder) else _folder(stack, usable, _runs_programs)
+                added["command"] = str(_script(programs, folder))
             else:
                 for name, text in credentials.certificates().items():
                     _write(folder / name, text)
@@ -98,12 +107,11 @@ def _with_parameters(uri: str, added: dict[str, str]) -> str:
     return urlunsplit(parts._replace(query=query)) if added else uri
 
 
-def _script(folder: Path, private_key: str, known_hosts: str) -> Path:
-    _write(folder / "key", private_key)
-    _write(folder / "known_hosts", known_hosts)
+def _script(place: Path, folder: Path) -> Path:
+    """Write the script into *place*; the key and the hosts' keys are in *folder*."""
     files = (f'IdentityFile="{folder / "key"}"', f'UserKnownHostsFile="{folder / "known_hosts"}"')
     options = " ".join(f"-o {shlex.quote(option)}" for option in (*_SSH_OPTIONS, *files))
-    path = folder / "ssh"
+    path = place / "ssh"
     _write(path, f'#!/bin/sh\nexec ssh {options} "$@"\n', 0o700)
     return path
 
@@ -113,11 +121,12 @@ def _write(path: Path, text: str, mode: int = 0o600) -> None:
         file.write(text)
 
 
-def _place_of_programs(places: Sequence[Path]) -> Path:
-    """Return the first of *places* whose files may be run: /run is often none."""
-    may = (place for place in places if os.access(place, os.W_OK | os.X_OK) and _runs_programs(place))
-    return next(may, places[0])
+def _folder(stack: contextlib.ExitStack, places: Sequence[Path], suits: Callable[[Path], bool]) -> Path:
+    """Make a folder, as long as *stack* lasts, in the first of *places* that suits; in the first where none does."""
+    parent = next(filter(suits, places), places[0])
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=HYPERVISOR_PREFIX, dir=parent)))
 
 
 def _runs_programs(place: Path) -> bool:
+    """Return whether programs may be run there: /run often holds none."""
     return not os.statvfs(place).f_flag & os.ST_NOEXEC

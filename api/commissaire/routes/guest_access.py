@@ -62,6 +62,15 @@ class Guest:
                 f"{what} is for administrators, as virt_mode is {self.parts.settings.virt_mode}; ask one of them"
             )
 
+    def check_dialect(self, what: str, *, is_wanted: bool = True) -> None:
+        """See that what is wanted can be had by way of this transport at all.
+
+        Raises:
+            Invalid: it is *what* the agents of Xen hosts can't do.
+        """
+        if is_wanted and self.port is None:
+            raise Invalid(f"by xenstore {what}; ask without it, or reach the machine by way of libvirt")
+
     def check_ready(self, *, needs_agent: bool = True) -> None:
         """See that it can answer at all, which its hypervisor knows at once.
 

@@ -23,6 +23,7 @@ from unit.guest_agent.small_xenstored import ERROR, WRITE, SmallXenstored
 from unit.waiting import until
 
 VERSION = '{"name": "version", "value": "agent"}'
+STEPS = (("remove", "host"), ("write", "guest"))
 ANSWER = {"message": "1.0.0", "returncode": "0"}
 
 
@@ -205,10 +206,7 @@ def test_a_reply_that_a_lost_connection_kept_back_is_written_over_the_next(
     with agent(store):
         assert ask(store, VERSION, "1") == ANSWER
         assert ask(store, VERSION, "2") == ANSWER
-    assert store.log == [("remove", "data/host/1"), ("write", "data/guest/1")] + [
-        ("remove", "data/host/2"),
-        ("write", "data/guest/2"),
-    ]
+    assert store.log == [(what, f"data/{who}/{name}") for name in "12" for what, who in STEPS]
 
 
 def test_an_absent_xenstore_is_looked_for_again(store: SmallXenstored, monkeypatch: pytest.MonkeyPatch) -> None:

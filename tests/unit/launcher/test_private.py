@@ -24,7 +24,7 @@ NASTY = "{{ lookup('pipe', 'id') }} \"q\" \\ \t\n\x00\x1b\x7f\x85\u2028 ä 😀 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A runtime folder that counts as memory."""
-    monkeypatch.setattr(private_module, "_kind_at", lambda path, kinds: "tmpfs")
+    monkeypatch.setattr(private_module, "is_in_memory", lambda path: True)
     return tmp_path
 
 
@@ -79,23 +79,36 @@ def test_nothing_is_left_and_nobody_else_may_read(folder: Path) -> None:
         assert f'"guest_src": !unsafe "{own}/content"' in (own / "variables").read_text()
         assert private.artifacts.startswith(str(own))
         assert all(value.startswith(str(own)) for name, value in private.environment.items() if "TEMP" in name)
+        assert private.environment["ANSIBLE_TASK_TIMEOUT"] == "0"
     assert list(folder.iterdir()) == []
 
 
 def test_secrets_are_on_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = {"/": "ext4", str(tmp_path / "memory"): "tmpfs"}
-    assert private_module._kind_at(tmp_path / "memory" / "below", kinds) == "tmpfs"
-    assert private_module._kind_at(tmp_path, kinds) == "ext4"
-    monkeypatch.setattr(private_module, "_kind_at", lambda path, kinds: "ext4")
+    memory = tmp_path / "shm"
+    monkeypatch.setattr(private_module, "shared_folder", lambda runtime: memory / runtime.name)
+    monkeypatch.setattr(private_module, "is_in_memory", lambda path: False)
     with pytest.raises(OSError, match="secrets touch no disk"):
         run_of(tmp_path)
+    monkeypatch.setattr(private_module, "is_in_memory", lambda path: path.is_relative_to(memory))
+    runtime = tmp_path / "server" / "17"
+    with run_of(runtime):
+        assert len(list((memory / "server").iterdir())) == 1
+    assert list((memory / "server").iterdir()) == []
+
+
+def test_what_a_killed_supervisor_left_is_forgotten_and_nothing_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     memory = tmp_path / "shm"
-    memory.mkdir()
-    monkeypatch.setattr(private_module, "_SHARED_MEMORY", memory)
-    monkeypatch.setattr(private_module, "_kind_at", lambda path, kinds: "tmpfs" if path == memory else "ext4")
-    with run_of(tmp_path):
-        assert len(list(memory.iterdir())) == 1
-    assert list(memory.iterdir()) == []
+    monkeypatch.setattr(private_module, "shared_folder", lambda runtime: memory / runtime.name)
+    monkeypatch.setattr(private_module, "is_in_memory", lambda path: path.is_relative_to(memory))
+    killed, other = (run_of(tmp_path / "server" / number) for number in ("1", "17"))
+    private_module.forget_private(tmp_path / "server" / "1")
+    assert [path.name[:11] for path in (memory / "server").iterdir()] == ["private-17-"]
+    assert [path.name for path in (tmp_path / "server").iterdir()] == ["17"]
+    for run in (killed, other):
+        run.__exit__()
+    assert list((memory / "server").iterdir()) == []
 
 
 def test_the_answer_is_in_no_entry(folder: Path) -> None:

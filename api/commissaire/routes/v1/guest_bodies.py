@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,10 @@ from pydantic import (
 
 from commissaire.routes.text import Text
 
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII)
+_LONGEST_HOST_NAME = 64
+"""Linux's HOST_NAME_MAX."""
+_TO_ALL = "0.0.0.0"  # noqa: S104  a netmask: nothing listens
 _LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -33,16 +38,33 @@ _Word = Annotated[StrictStr, Field(max_length=65536, pattern=r"^[^\x00]*$"), Aft
 _Name = Annotated[Text, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f:/\s-][^\x00-\x1f\x7f:/\s]*$")]
 
 
-_Ipv4 = Annotated[
-    StrictStr,
-    AfterValidator(lambda text: str(IPv4Address(text))),
-    WithJsonSchema({"type": "string", "format": "ipv4"}),
-]
-_Ipv6 = Annotated[
-    StrictStr,
-    AfterValidator(lambda text: str(IPv6Address(text))),
-    WithJsonSchema({"type": "string", "format": "ipv6"}),
-]
+def _of_a_machine(text: str, version: type[IPv4Address | IPv6Address]) -> str:
+    address = version(text)
+    if address.is_multicast or address.is_unspecified or (address.version == 4 and address.is_reserved):
+        raise ValueError(f"{text} is an address that no machine can have")
+    return str(address)
+
+
+def _mask(text: str) -> str:
+    if "01" in f"{int(IPv4Address(text)):032b}":
+        raise ValueError(f"{text} is a netmask with gaps")
+    return text
+
+
+def _host_name(text: str) -> str:
+    if len(text) > _LONGEST_HOST_NAME or not all(map(_LABEL.fullmatch, text.split("."))):
+        raise ValueError(
+            f"{text} is no host name: labels of letters, digits and hyphens, with dots between them, "
+            f"{_LONGEST_HOST_NAME} characters at most"
+        )
+    return text
+
+
+_IPV4, _IPV6 = ({"type": "string", "format": kind} for kind in ("ipv4", "ipv6"))
+_Ipv4 = Annotated[StrictStr, AfterValidator(lambda text: _of_a_machine(text, IPv4Address)), WithJsonSchema(_IPV4)]
+_Ipv6 = Annotated[StrictStr, AfterValidator(lambda text: _of_a_machine(text, IPv6Address)), WithJsonSchema(_IPV6)]
+_Network = Annotated[StrictStr, AfterValidator(lambda text: str(IPv4Address(text))), WithJsonSchema(_IPV4)]
+_Mask = Annotated[StrictStr, AfterValidator(_mask), WithJsonSchema(_IPV4)]
 
 
 class _Request(BaseModel):
@@ -60,6 +82,8 @@ class PasswordWanted(_Request):
     def _is_text(self) -> PasswordWanted:
         if _LONE_SURROGATES.search(self.password):
             raise ValueError("the password holds a lone surrogate")
+        if self.crypted and ":" in self.password:
+            raise ValueError("a hash has no colon; give the second field of a line of /etc/shadow only")
         return self
 
 
@@ -67,7 +91,7 @@ class Ipv4OfGuest(_Request):
     """An IPv4 address of an interface."""
 
     ip: _Ipv4
-    netmask: _Ipv4
+    netmask: _Mask
     gateway: _Ipv4 | None = None
 
 
@@ -82,8 +106,8 @@ class Ipv6OfGuest(_Request):
 class RouteOfGuest(_Request):
     """A route of an interface."""
 
-    route: _Ipv4
-    netmask: _Ipv4
+    route: _Network
+    netmask: _Mask
     gateway: _Ipv4
 
 
@@ -99,11 +123,25 @@ class InterfaceWanted(_Request):
     routes: Annotated[list[RouteOfGuest], Field(max_length=256)] = []
     dns: Annotated[list[_Ipv4 | _Ipv6], Field(max_length=16)] = []
 
+    def default_gateways(self) -> tuple[set[str], set[str]]:
+        """Return the gateways of its default routes, of IPv4 and of IPv6.
+
+        They are its own, else those of its addresses; one without an address of the version is of no use.
+        """
+        routes = {route.gateway for route in self.routes if route.netmask == _TO_ALL}
+        return _default_gateways(self.gateway, self.ips) | routes, _default_gateways(self.gateway_v6, self.ip6s)
+
+
+def _default_gateways(own: str | None, addresses: Sequence[Ipv4OfGuest | Ipv6OfGuest]) -> set[str]:
+    if not addresses:
+        return set()
+    return {own} if own else {address.gateway for address in addresses if address.gateway}
+
 
 class NetworkWanted(_Request):
     """POST of a machine's network: its name, its interfaces, or both."""
 
-    hostname: Annotated[Text, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")] | None = None
+    hostname: Annotated[Text, AfterValidator(_host_name)] | None = None
     interfaces: Annotated[list[InterfaceWanted], Field(max_length=64)] | None = None
 
     @model_validator(mode="after")
@@ -113,6 +151,11 @@ class NetworkWanted(_Request):
         macs = [interface.mac.lower() for interface in self.interfaces or ()]
         if len(set(macs)) < len(macs):
             raise ValueError("two interfaces have the same MAC address")
+        defaults = [interface.default_gateways() for interface in self.interfaces or ()]
+        for at, version in enumerate(("IPv4", "IPv6")):
+            gateways = [gateway for one in defaults for gateway in sorted(one[at])]
+            if len(gateways) > 1:
+                raise ValueError(f"{version} has several default routes, by {', '.join(gateways)}; a machine has one")
         return self
 
     def variables(self) -> dict[str, Any]:

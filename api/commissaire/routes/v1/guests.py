@@ -64,6 +64,7 @@ async def get_info(guest: AtGuest) -> Response:
 async def get_file(guest: AtGuest, path: GuestPath) -> Response:
     """Return a file of a machine's, with its SHA-256 as its ETag."""
     guest.check_change("reading files")
+    guest.check_dialect("no file can be read")
     guest.check_ready()
     most = guest.parts.settings.guest_file_limit_bytes
     told = f"file {path}"
@@ -92,6 +93,7 @@ async def put_file(
     """Write a file of a machine's: the body. 201 when it is new, 204 when it was there."""
     guest.check_change("writing files")
     guest.check_ready()
+    guest.check_dialect("no mode, owner or group can be set", is_wanted=bool(mode or owner or group))
     _check_media_type(guest.request)
     content = await guest.request.body()
     shown = {"state": "present", "path": path, "mode": mode, "owner": owner, "group": group, "bytes": len(content)}
@@ -112,6 +114,7 @@ async def put_password(guest: AtGuest, body: PasswordWanted) -> Response:
     """Give a user of a machine's a password. It is kept nowhere else."""
     guest.check_change("setting passwords")
     guest.check_ready()
+    guest.check_dialect("only root's password can be set, and no hash", is_wanted=body.user != "root" or body.crypted)
     given = _given(guest, password=body.password)
     shown = {"user": body.user, "crypted": body.crypted}
     return await ask_guest(guest, OperationKind.GUEST_PASSWORD, f"password of user {body.user}", shown, given)
@@ -129,6 +132,7 @@ async def post_network(guest: AtGuest, body: NetworkWanted) -> Response:
 async def post_command(guest: AtGuest, body: CommandWanted) -> Response:
     """Run a command in a machine, as its agent's user, and return its exit code and what it printed."""
     guest.check_change("running commands")
+    guest.check_dialect("no command can be run")
     guest.check_ready()
     program = body.argv[0][:200] if body.argv[0].isprintable() else "(unprintable)"
     wanted = body.model_dump(exclude_none=True, exclude={"timeout_seconds"})
