@@ -86,7 +86,9 @@ def test_a_machine_is_installed_from_the_network_and_becomes_a_host(lab: Lab, tm
         outcome = run_playbook(lab, "vm_create", *options)
     assert outcome.returncode == 0, outcome.output
     phases = [point["phase"] for point in outcome.checkpoints("ns.example.com")]
-    assert phases[:5] == ["creating", "creating", "installing", "starting", "connecting"], "said twice: what it will make"
+    assert phases[:5] == ["creating", "creating", "installing", "starting", "connecting"], (
+        "said twice: what it will make"
+    )
     assert phases[-1] == "done"
     assert '"version"' in on(lab, outcome, "ns.example.com", "cat /etc/ansible/facts.d/commissaire.fact", tmp_path)
     switch = lab.hosts[0].run(["ovs-vsctl", "show"], capture_output=True, text=True).stdout.replace('"', "")

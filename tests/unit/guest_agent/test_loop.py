@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from singularity.loop import Loop
+from singularity.loop import MANY, Loop
 
 
 @pytest.fixture
@@ -37,6 +37,16 @@ def test_a_timer_that_is_cancelled_is_not_called(loop: Loop) -> None:
     loop.later(0.01, loop.stop)
     loop.run()
     assert called == []
+
+
+def test_timers_that_are_cancelled_are_not_kept_until_their_time(loop: Loop) -> None:
+    called: list[int] = []
+    loop.later(0.01, lambda: (called.append(1), loop.stop()))
+    for _ in range(10 * MANY):
+        loop.later(3600, lambda: None).cancel()
+    assert len(loop._timers) <= MANY
+    loop.run()
+    assert called == [1]
 
 
 def test_who_asks_for_another_turn_leaves_others_theirs(loop: Loop) -> None:

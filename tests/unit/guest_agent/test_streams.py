@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from singularity import channels
+from singularity import channels, stream
 from singularity.channels import keeper, listener
 from singularity.channels.keeper import Keeper
 from singularity.channels.names import parse
@@ -138,6 +138,24 @@ def test_whoever_leaves_in_the_midst_of_it_harms_nobody(path: Path) -> None:
     with connect(path) as connection:
         connection.sendall(VERSION)
         assert receive(connection)
+
+
+def test_a_message_whose_rest_does_not_come_is_dropped(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 0.2)
+    with connect(path) as connection:
+        connection.sendall(b'{"name": "injectfile", "value": "')
+        time.sleep(0.5)
+        connection.sendall(VERSION)
+        assert receive(connection) == b'{"message":"1.0.0", "returncode":"0"}\n\n'
+
+
+def test_a_slow_message_is_waited_for_as_long_as_it_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 0.4)
+    with connect(path) as connection:
+        for at in range(0, len(VERSION), 5):
+            connection.sendall(VERSION[at : at + 5])
+            time.sleep(0.1)
+        assert receive(connection) == b'{"message":"1.0.0", "returncode":"0"}\n\n'
 
 
 def test_whoever_takes_no_answers_holds_up_nobody(path: Path) -> None:

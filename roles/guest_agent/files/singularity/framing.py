@@ -43,6 +43,11 @@ class Framer:
         self._skipping = False
         self._begin()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a message is here in part."""
+        return bool(self._buffer) or self._skipping
+
     def feed(self, data: bytes) -> None:
         """Take what was read."""
         self._buffer += data

@@ -13,6 +13,8 @@ from typing import Callable, Dict, List, Optional
 from singularity.errors import place
 
 log = logging.getLogger(__name__)
+MANY = 256
+"""Timers, after which it is worth while to look for cancelled ones."""
 
 
 class Handle:
@@ -37,6 +39,7 @@ class Loop:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._timers: List[Handle] = []
+        self._many = MANY
         self._number = 0
         self._running = False
         self._signals: Dict[int, Callable[[], None]] = {}
@@ -61,6 +64,10 @@ class Loop:
     def later(self, seconds: float, callback: Callable[[], None]) -> Handle:
         """Call *callback* once, in so many *seconds*; 0 means after the others have had their turn."""
         self._number += 1
+        if len(self._timers) >= self._many:  # those that were cancelled would be kept until their time
+            self._timers = [timer for timer in self._timers if timer.callback is not None]
+            heapq.heapify(self._timers)
+            self._many = max(MANY, 2 * len(self._timers))
         handle = Handle(time.monotonic() + seconds, self._number, callback)
         heapq.heappush(self._timers, handle)
         return handle

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Callable
+import time
+from typing import TYPE_CHECKING, Callable, Optional
 
 from singularity.framing import Framer
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CHUNK = 65536
+STALLED_SECONDS = 60.0
+"""After which a message is given up whose rest does not come: what is here of it may be large."""
 
 
 class Stream:
@@ -49,6 +52,8 @@ class Stream:
         self._output = bytearray()
         self._busy = False
         self._open = True
+        self._heard = 0.0
+        self._patience: Optional[Handle] = None
         watcher.watch(fd, self._ready)
 
     def reset(self) -> None:
@@ -62,6 +67,8 @@ class Stream:
         """Watch the descriptor no more; it remains the caller's to close."""
         if self._open:
             self._open = False
+            if self._patience:
+                self._patience.cancel()
             self._watcher.unwatch(self._fd)
 
     def _ready(self) -> None:
@@ -80,6 +87,20 @@ class Stream:
             if self._open and not self._busy:
                 self._busy = True
                 self._watcher.later(0, self._turn)
+        elif self._patience is None and self._open and self._framer.has_begun:
+            self._patience = self._watcher.later(STALLED_SECONDS, self._look_at_rest)
+
+    def _look_at_rest(self) -> None:
+        """Give up a message that was begun, if nothing came for long; else look again in time."""
+        self._patience = None
+        left = self._heard + STALLED_SECONDS - time.monotonic()
+        if not self._framer.has_begun:
+            return
+        if left > 0:
+            self._patience = self._watcher.later(left, self._look_at_rest)
+            return
+        log.warning("a message over %s is dropped: its rest did not come", self._channel.name)
+        self._framer.reset()
 
     def _answer_next(self) -> bool:
         frame = self._framer.next()
@@ -99,6 +120,7 @@ class Stream:
         if not data:
             self._ended("")
             return False
+        self._heard = time.monotonic()
         self._framer.feed(data)
         return True
 
