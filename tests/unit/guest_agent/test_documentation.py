@@ -63,7 +63,7 @@ def test_every_option_has_its_name_in_the_file_and_its_default(command: str) -> 
             assert name == "", flag
             continue
         assert name == (f"`{option.name}`" if option.in_file else ""), flag
-        value = getattr(Settings, option.field)
+        value = getattr(Settings(), option.field)
         if isinstance(value, bool):
             assert default == ("" if option.kind == "off" else "yes" if value else "no"), flag
         elif isinstance(value, str):

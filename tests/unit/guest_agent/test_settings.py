@@ -63,7 +63,7 @@ def test_every_option_but_those_of_the_command_line_alone_can_stand_in_the_file(
 
 
 def test_every_field_has_an_option() -> None:
-    assert {option.field for option in OPTIONS} == set(Settings.__dataclass_fields__)
+    assert {option.field for option in OPTIONS} == set(Settings._fields)
 
 
 @pytest.mark.parametrize(

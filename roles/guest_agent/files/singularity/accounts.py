@@ -7,8 +7,7 @@ import fcntl
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Iterator, List
+from typing import Iterator, List, NamedTuple
 
 from singularity import hashing
 from singularity.errors import Refused
@@ -20,8 +19,7 @@ LOCK_SECONDS = 10.0  # lckpwdf(3) takes up to 15
 _DAY = 86400
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """A user of the guest, as passwd has it."""
 
     name: str

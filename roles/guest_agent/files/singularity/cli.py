@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=f"singularity {__version__}")
     _add_options(made, None)
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog=made.prog)
     text = "put back what the hypervisor set last, as it is noted in the cache"
     one = commands.add_parser("apply", help=text, description=f"{text[0].upper()}{text[1:]}.")
     one.add_argument(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 from singularity.log import LEVELS
 
@@ -13,8 +12,7 @@ BOTH = ("apply", "daemon")
 LISTS = ("words", "texts", "paths")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option: `--NAME` on the command line, `NAME` in the configuration file, a field of Settings."""
 
     flags: Tuple[str, ...]

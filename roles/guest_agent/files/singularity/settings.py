@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from singularity.errors import SettingsError
 from singularity.options import ITEMS, OPTIONS, Option
@@ -16,8 +15,7 @@ BELOW_ROOT = ("configuration", "cache", "run")
 """Folders that lie below --root unless they are given."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """How the agent was told to be. Paths are absolute; --root is already in those of the agent's own folders."""
 
     log_level: str = "warning"
@@ -54,11 +52,12 @@ def load(given: Mapping[str, Any], command: str, strict: bool = True) -> Setting
 
     Raises SettingsError where they can't be used; unless it is *strict*, what is wrong in the file is left out.
     """
-    root = str(given.get("root", Settings.root))
-    folder = str(given.get("configuration", _below(root, Settings.configuration)))
+    defaults = Settings()
+    root = str(given.get("root", defaults.root))
+    folder = str(given.get("configuration", _below(root, defaults.configuration)))
     values = {**_read(os.path.join(folder, FILE), command, strict), **given}
     for name in BELOW_ROOT:
-        values.setdefault(name, _below(str(values.get("root", root)), getattr(Settings, name)))
+        values.setdefault(name, _below(str(values.get("root", root)), getattr(defaults, name)))
     values["configuration"] = folder
     return Settings(**values)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, NamedTuple, Tuple
 
 from singularity import backups, selinux
 from singularity.errors import Refused
@@ -15,8 +14,7 @@ from singularity.paths import Place, shown
 NEW_FILE_MODE = 0o644
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What the file `path` (absolute, as in the guest) shall hold; None: that it shall be gone.
 
     Without `mode`, `uid`, `gid` a file keeps its own; a new one gets its folder's owner, and is readable by all
@@ -30,15 +28,15 @@ class Change:
     gid: int | None = None
 
 
-@dataclass
 class _Step:
-    place: Place
-    change: Change
-    old: int | None = None  # the file as it was, open
-    staged: str | None = None
-    saved: str | None = None  # the file as it was, under another name
-    made: List[Tuple[int, str]] = field(default_factory=list)  # folders, each by its own folder
-    done: bool = False
+    def __init__(self, place: Place, change: Change, old: int | None = None) -> None:
+        self.place = place
+        self.change = change
+        self.old = old  # the file as it was, open
+        self.staged: str | None = None
+        self.saved: str | None = None  # the file as it was, under another name
+        self.made: List[Tuple[int, str]] = []  # folders, each by its own folder
+        self.done = False
 
 
 class Transaction:
