@@ -36,6 +36,33 @@ options:
     type: list
     elements: str
     default: [qemu:///system]
+  username:
+    description:
+      - Who signs in, where hypervisors ask by SASL, as they do over C(qemu+tcp) and may over C(qemu+tls).
+      - All O(uris) are reached with the same credentials. Hypervisors with others are another inventory's.
+    type: str
+    default: ""
+  password:
+    description:
+      - The password that belongs to O(username). It can be encrypted by ansible-vault, or a template that looks it up.
+    type: str
+    default: ""
+  private_key_file:
+    description: >-
+      The private key for C(qemu+ssh), or the public half of a key that an ssh agent has. Without it ssh looks for one
+      as ever.
+    type: path
+  known_hosts_file:
+    description:
+      - The keys of the hypervisors' SSH servers for C(qemu+ssh), as in C(known_hosts). Without it they are looked up as
+        ssh does.
+      - With this or O(private_key_file) a hypervisor whose key is not known is never trusted.
+    type: path
+  pki_path:
+    description: >-
+      The folder with the certificates for C(qemu+tls), which are C(cacert.pem), C(clientcert.pem) and
+      C(clientkey.pem). Without it they are where libvirt looks for them.
+    type: path
   timeout_seconds:
     description: How long they may take. Guest agents have half of it.
     type: int
@@ -72,6 +99,14 @@ EXAMPLES = r"""
 plugin: commissaire.fleet.machines
 
 ---
+# those of hypervisors that ask who one is
+plugin: commissaire.fleet.machines
+uris: [qemu+tls://kvm3.example.org/system, qemu+tls://kvm4.example.org/system]
+pki_path: /etc/commissaire/pki
+username: inventory
+password: "{{ lookup('ansible.builtin.env', 'INVENTORY_PASSWORD') }}"
+
+---
 # Ann's machines that run on either of two hypervisors; those on the network dmz by their IPv6 addresses
 plugin: commissaire.fleet.machines
 uris:
@@ -97,10 +132,11 @@ cache_connection: ~/.cache/commissaire
 import sys
 from typing import Any
 
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.commissaire.fleet.plugins.module_utils.domain import STATES
 from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor import IMPORT_ERROR
+from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor_access import ARGUMENTS, Access
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.hypervisors import ask
 from ansible_collections.commissaire.fleet.plugins.plugin_utils.machine_host import (
     FILTERS,
@@ -171,7 +207,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 "with pip (that needs a C compiler and libvirt-dev or libvirt-devel), or the package python3-libvirt"
             )
         answers = {}
-        for uri, answer in ask(uris, sources, self.get_option("timeout_seconds")).items():
+        for uri, answer in ask(uris, sources, self.get_option("timeout_seconds"), self._access()).items():
             if not isinstance(answer, str):
                 answers[uri] = answer
             elif self.get_option("strict_hypervisors"):
@@ -179,6 +215,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             else:
                 self.display.warning(f"{answer}; its machines are not in the inventory")
         return answers
+
+    def _access(self) -> Access:
+        given = {name: self.get_option(name) for name in ARGUMENTS}
+        try:
+            return Access.of({name: str(self.templar.template(value)) for name, value in given.items() if value})
+        except (AnsibleError, ValueError) as error:
+            raise AnsibleParserError(f"the credentials can't be used: {error}") from error
 
     def _filters(self) -> dict[str, list[str]]:
         filters = self.get_option("filters")

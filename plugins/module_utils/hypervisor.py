@@ -52,12 +52,15 @@ def connected(module: AnsibleModule, *, read_only: bool = False, access: Access 
 
 
 @contextlib.contextmanager
-def connection_to(uri: str, access: Access | None = None, *, read_only: bool = False) -> Iterator[Any]:
-    """Give a libvirt connection to `uri`. Raise HypervisorError, which names it, for whatever goes wrong with it."""
+def connection_to(uri: str, access: Access | None = None, *, read_only: bool = False, place: str = "") -> Iterator[Any]:
+    """Give a libvirt connection to `uri`. Raise HypervisorError, which names it, for whatever goes wrong with it.
+
+    `place` is for what is needed to open it; see `way_to`.
+    """
     libvirt.registerErrorHandler(lambda *_: None, None)  # it would print each error
     access = access or Access()
     try:
-        with way_to(uri, access) as way:
+        with way_to(uri, access, place) as way:
             connection = _opened(way, access, read_only)
     except libvirt.libvirtError as error:
         raise HypervisorError(f"hypervisor {uri} can't be reached: {explained(str(error))}") from error

@@ -67,12 +67,15 @@ class Access:
 
 
 @contextlib.contextmanager
-def way_to(uri: str, access: Access) -> Iterator[str]:
-    """Give the URI by which libvirt reaches `uri`, while it does: a script that it names is gone afterwards."""
+def way_to(uri: str, access: Access, place: str = "") -> Iterator[str]:
+    """Give the URI by which libvirt reaches `uri`, while it does: a script that it names is gone afterwards.
+
+    That is made in the folder `place`, else in one of `place_of_programs`.
+    """
     with contextlib.ExitStack() as stack:
         added = {}
         if access.private_key_file or access.known_hosts_file:
-            folder = tempfile.mkdtemp(prefix="commissaire-", dir=_place_of_programs())
+            folder = tempfile.mkdtemp(prefix="commissaire-", dir=place or place_of_programs())
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             added["command"] = _script(folder, access)
             added["no_tty"] = "1"
@@ -139,7 +142,7 @@ def _quoted(path: str) -> str:
     return '"' + path.replace("%", "%%") + '"'
 
 
-def _place_of_programs() -> str:
+def place_of_programs() -> str:
     """Return a folder whose files may be run: often /run or /tmp is not one."""
     places = [os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm", tempfile.gettempdir(), str(Path.home())]  # noqa: S108
     for place in filter(None, places):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor impor
     connection_to,
     tried,
 )
+from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor_access import place_of_programs
 from ansible_collections.commissaire.fleet.plugins.module_utils.virtual_machine import read_machine
 from ansible_collections.commissaire.fleet.plugins.plugin_utils import processes
 
@@ -27,37 +29,44 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from ansible_collections.commissaire.fleet.plugins.module_utils.addresses import Address
+    from ansible_collections.commissaire.fleet.plugins.module_utils.hypervisor_access import Access
 
 END_SECONDS = 1.0
 
 
-def ask(uris: Sequence[str], sources: Sequence[str], seconds: float) -> dict[str, list[dict[str, Any]] | str]:
+def ask(
+    uris: Sequence[str], sources: Sequence[str], seconds: float, access: Access | None = None
+) -> dict[str, list[dict[str, Any]] | str]:
     """Return the machines of each hypervisor, or why there are none; see `machines_of`.
 
     A call of libvirt's that hangs can't be ended, so each hypervisor is asked by a process that can.
     """
     deadline = time.monotonic() + seconds
     asked = []
-    for uri in uris:
-        here, there = context.Pipe(duplex=False)
-        child = context.Process(target=_answer, args=(there, uri, sources, seconds), daemon=True)
-        child.start()
-        there.close()
-        asked.append((uri, child, here))
-    try:
-        return {uri: _received(uri, pipe, deadline) for uri, _, pipe in asked}
-    finally:
-        for _, child, pipe in asked:
-            pipe.close()
-            _end(child)
+    with tempfile.TemporaryDirectory(prefix="commissaire-", dir=place_of_programs()) as place:
+        try:
+            for uri in uris:
+                here, there = context.Pipe(duplex=False)
+                question = (there, uri, sources, seconds, access, place)
+                child = context.Process(target=_answer, args=question, daemon=True)
+                child.start()
+                there.close()
+                asked.append((uri, child, here))
+            return {uri: _received(uri, pipe, deadline) for uri, _, pipe in asked}
+        finally:
+            for _, child, pipe in asked:
+                pipe.close()
+                _end(child)
 
 
-def machines_of(uri: str, sources: Sequence[str], seconds: float) -> list[dict[str, Any]]:
+def machines_of(
+    uri: str, sources: Sequence[str], seconds: float, access: Access | None = None, place: str = ""
+) -> list[dict[str, Any]]:
     """Return what there is to tell of a hypervisor's machines by their names, as JSON has it.
 
     Guest agents have `seconds` for their answers. Raise HypervisorError when the hypervisor can't be asked.
     """
-    with connection_to(uri, read_only="agent" not in sources) as connection:
+    with connection_to(uri, access, read_only="agent" not in sources, place=place) as connection:
         host = urlsplit(uri).hostname or connection.getHostname()
         read = [(one, tried(one.state), tried(one.XMLDesc, 0)) for one in connection.listAllDomains()]
         machines = [(domain, STATES[state[0]], xml) for domain, state, xml in read if state and xml]  # others are gone
@@ -95,12 +104,14 @@ def _received(uri: str, pipe: Connection, deadline: float) -> list[dict[str, Any
     return answer
 
 
-def _answer(pipe: Connection, uri: str, sources: Sequence[str], seconds: float) -> None:
+def _answer(
+    pipe: Connection, uri: str, sources: Sequence[str], seconds: float, access: Access | None, place: str
+) -> None:
     os.setsid()  # without a terminal ssh asks for no password, and what it has started can be ended with it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     processes.die_with_parent()
     try:
-        pipe.send(machines_of(uri, sources, seconds / 2))
+        pipe.send(machines_of(uri, sources, seconds / 2, access, place))
     except HypervisorError as error:
         pipe.send(str(error))
 

@@ -84,6 +84,16 @@ class Box:
         inventory.write_text(json.dumps({"here": {"hosts": {host: own}}}))
         return run_playbook(self.lab, playbook, "-i", str(inventory), "--limit", "here")
 
+    def inventory(self, kind: str, folder: Path) -> dict[str, Any]:
+        """Return the hosts that the inventory plugin makes of its machines."""
+        source = folder / f"{kind}.machines.yml"
+        uri, options = self.uri(kind), {name: told for name, told in self.variables(kind).items() if name != "uri"}
+        source.write_text(json.dumps({"plugin": "commissaire.fleet.machines", "uris": [uri], **options}))
+        command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", str(source), "--list"]
+        done = self.lab.run(command, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return dict(json.loads(done.stdout)["_meta"]["hostvars"])
+
 
 @pytest.fixture(scope="module")
 def box(lab_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
@@ -142,6 +152,7 @@ def test_a_bare_playbook_gets_in_and_so_does_virt_install(box: Box, tmp_path: Pa
     assert "canary" not in made.output
     (installed,) = [result for _, result in made.results if "output" in result]
     assert "installation" in installed["output"], "virt-install began it"
+    assert list(box.inventory(kind, tmp_path)) == [f"{kind}vm"]
     removed = box.play("vm_remove", "vm_remove", kind, f"{kind}vm")
     assert (removed.returncode, removed.last(f"{kind}vm")["message"]) == (0, "removed"), removed.output
 

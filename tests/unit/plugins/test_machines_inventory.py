@@ -212,6 +212,20 @@ def test_one_that_can_not_be_reached_is_told_in_libvirts_words(run, hypervisor, 
     assert "hypervisor no:/// can't be reached: " in told
 
 
+def test_half_of_ones_credentials_are_a_mistake_and_a_hung_one_leaves_nothing(
+    run, hypervisor, hung, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    half = run(hypervisor("kvm1"), username="ann")
+    assert half.returncode != 0
+    assert "username and password belong together" in " ".join(half.stderr.split())
+    secret = "{{ lookup('ansible.builtin.env', 'HOME') | length }}"
+    hangs = run(hung.uri, username="ann", password=secret, known_hosts_file="hosts", timeout_seconds=1)
+    assert "does not answer in time" in " ".join(hangs.stderr.split()), hangs.stderr
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 def test_machines_that_share_a_name_are_told_apart_and_one_that_has_moved_is_one(listed, hypervisor):
     moved = "11111111-2222-3333-4444-555555555555"
     first = hypervisor("one", domain("web"), domain("moved", uuid=moved, state="shut off"))
