@@ -168,6 +168,27 @@ iface eth1 inet static
     )
 
 
+def test_ifupdown_has_routes_when_all_addresses_are_there(tmp_path):
+    given = {
+        "mac": PRIVATE["mac"],
+        "gateway": "192.0.2.1",
+        "ips": [{"ip": "192.0.2.10", "netmask": 24}, {"ip": "198.51.100.5", "netmask": 25}],
+        "routes": [{"route": "10.9.0.0", "netmask": "255.255.0.0", "gateway": "198.51.100.1"}],
+    }
+    text = plan("debian", tmp_path, network(given))["/etc/network/interfaces"]
+    assert text.endswith(
+        """iface eth1 inet static
+    address 192.0.2.10
+    netmask 255.255.255.0
+    gateway 192.0.2.1
+iface eth1 inet static
+    address 198.51.100.5
+    netmask 255.255.255.128
+    up ip route replace 10.9.0.0/16 via 198.51.100.1 dev eth1
+"""
+    )
+
+
 def test_ifupdown_has_the_loopback_a_far_gateway_and_no_address(tmp_path):
     text = plan("debian", tmp_path, network(FAR, {**EMPTY, "mac": PRIVATE["mac"]}))["/etc/network/interfaces"]
     assert text.startswith("auto lo\niface lo inet loopback\n")

@@ -6,10 +6,14 @@ import base64
 import hashlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import threading
+import time
 import zipapp
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +24,7 @@ import pytest
 from singularity import signature, update
 from singularity.errors import Refused
 from singularity.functions import agentupdate
-from unit.guest_agent.agent_daemon import InstalledAgent, installed
+from unit.guest_agent.agent_daemon import InstalledAgent, gone, installed
 from unit.guest_agent.agent_doubles import MemoryFiles, build_program, memory_guest
 from unit.waiting import until
 
@@ -93,6 +97,90 @@ def test_a_version_that_passes_its_trial_and_does_not_take_over_is_put_back(
     until(lambda: agent.daemon("status").returncode == 0)
     assert agent.ask("version")["message"] == version
     assert agent.daemon("stop").returncode == 0
+
+
+def test_a_takeover_waits_for_a_password_whose_key_is_there(agent: InstalledAgent, tmp_path: Path) -> None:
+    new = build_program(tmp_path / "new", "1.2.3")
+    agent.daemon("start")
+    assert offer(agent, new)["returncode"] == "0"
+    assert agent.ask("keyinit", "5")["returncode"] == "D0"
+    time.sleep(1.5)
+    assert agent.ask("version")["message"] == "1.0.0"
+    assert agent.ask("password", "AAAA")["message"] == "Invalid password data received", "the key was there"
+    until(lambda: agent.ask("version")["message"] == "1.2.3")
+
+
+def test_who_stops_the_agent_before_a_takeover_has_the_new_version_afterwards(
+    agent: InstalledAgent, tmp_path: Path
+) -> None:
+    new = build_program(tmp_path / "new", "1.2.3")
+    agent.daemon("start")
+    assert offer(agent, new)["returncode"] == "0"
+    assert agent.daemon("stop").returncode == 0
+    assert agent.program.read_bytes() == new.read_bytes()
+    agent.daemon("start")
+    assert agent.ask("version")["message"] == "1.2.3"
+
+
+def test_the_version_that_runs_is_not_taken_again(agent: InstalledAgent) -> None:
+    agent.daemon("start")
+    answer = agent.ask("agentupdate", f"http://127.0.0.1:9/,{md5(agent.program)}")
+    assert answer == {"message": "", "returncode": "0"}
+    time.sleep(1.5)
+    assert agent.ask("version")["message"] == "1.0.0"
+    assert not Path(f"{agent.program}.former").exists()
+
+
+def killed_in_the_midst(agent: InstalledAgent, url: str, digest: str, begun: Callable[[], bool]) -> None:
+    """Ask for an update, and kill the agent when it has begun something of it."""
+    with socket.socket(socket.AF_UNIX) as host:
+        agent.ask("version")
+        host.connect(str(agent.socket))
+        host.sendall(json.dumps({"name": "agentupdate", "value": f"{url},{digest}"}).encode() + b"\n\n")
+        until(begun)
+        os.kill(agent.pid(), signal.SIGKILL)
+        until(lambda: gone(agent.pid()))
+
+
+def test_an_agent_that_was_killed_while_it_fetched_is_started_at_once(agent: InstalledAgent) -> None:
+    agent.daemon("start")
+    with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as stack:
+        silent.settimeout(10)
+
+        def asked() -> bool:
+            return bool(stack.enter_context(silent.accept()[0]))
+
+        killed_in_the_midst(agent, f"http://127.0.0.1:{silent.getsockname()[1]}/x", "0" * 32, asked)
+        assert agent.daemon("status").returncode == 3
+        started = agent.daemon("start")
+        assert (started.returncode, started.stdout) == (0, "")
+        assert agent.ask("version")["returncode"] == "0"
+
+
+def test_a_trial_does_not_outlive_the_agent_and_what_it_leaves_is_swept(
+    agent: InstalledAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beginning = "import sys, time\nif any('trial-' in word for word in sys.argv):\n    time.sleep(60)\n"
+    new = build_program(tmp_path / "new", "1.2.3", beginning=beginning)
+    run = agent.root / "run/singularity"
+
+    def trials() -> list[int]:
+        found = subprocess.run(["pgrep", "-f", f"{agent.program}.*new.*trial-"], capture_output=True, check=False)
+        return [int(pid) for pid in found.stdout.split()]
+
+    agent.daemon("start")
+    killed_in_the_midst(agent, f"file://{new}", md5(new), lambda: bool(trials()))
+    until(lambda: not trials())
+    left = [*agent.folder.glob("singularity.*.new"), *run.glob("trial-*")]
+    assert len(left) == 2
+    agent.daemon("start")
+    assert all(path.exists() for path in left), "another's update may be under way"
+    agent.daemon("stop")
+    for path in left:
+        os.utime(path, (0, 0))
+    agent.daemon("start")
+    assert not any(path.exists() for path in left)
+    assert agent.ask("version")["message"] == "1.0.0"
 
 
 def test_the_host_may_send_an_object_and_a_better_digest(agent: InstalledAgent, tmp_path: Path) -> None:

@@ -109,6 +109,21 @@ def test_an_explicit_null_is_no_gateway():
     assert one(ips=[ip(gateway=None)], gateway=None).gateway is None
 
 
+def test_a_gateway_that_is_null_is_an_address_s_where_no_other_interface_has_one():
+    address = ip("10.0.0.2", "255.0.0.0", gateway="10.0.0.1")
+    null = json.dumps({"mac": OTHER, "gateway": None, "ips": [address]})
+    (alone,) = parse({"networking/2": null}, NAMES).interfaces
+    assert alone.gateway == Route(ANY, "10.0.0.1")
+    first, second = parse({"networking/1": json.dumps(NOVA), "networking/2": null}, NAMES).interfaces
+    assert (first.gateway, second.gateway) == (Route(ANY, "192.0.2.1"), None)
+
+
+def test_what_hosts_write_for_no_name_server_and_no_gateway_is_left_out():
+    assert servers_of([None, "192.0.2.53", ZERO, "", {"address": None}]) == ("192.0.2.53",)
+    routes = [{"route": "10.1.0.0", "netmask": "255.255.0.0", "gateway": gateway} for gateway in (ZERO, None, "")]
+    assert one(routes=routes).routes == ()
+
+
 def test_a_mask_of_ipv6_is_one_too_and_a_route_without_a_gateway_is_none():
     mask = "ffff:ffff:ffff::"
     to = {"route": "2001:db8:1::", "netmask": mask, "gateway": "2001:db8::1"}

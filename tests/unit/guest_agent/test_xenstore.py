@@ -17,9 +17,10 @@ from singularity.channels import keeper, replies
 from singularity.channels.keeper import Keeper
 from singularity.channels.xenstore import Xenstore
 from singularity.dialects import Dialects
+from singularity.nova import Nova
 from unit.guest_agent.agent_doubles import memory_guest
 from unit.guest_agent.running_loop import RunningLoop
-from unit.guest_agent.small_xenstored import ERROR, WRITE, SmallXenstored
+from unit.guest_agent.small_xenstored import ERROR, READ, RM, WRITE, SmallXenstored
 from unit.waiting import until
 
 VERSION = '{"name": "version", "value": "agent"}'
@@ -207,6 +208,61 @@ def test_a_reply_that_a_lost_connection_kept_back_is_written_over_the_next(
         assert ask(store, VERSION, "1") == ANSWER
         assert ask(store, VERSION, "2") == ANSWER
     assert store.log == [(what, f"data/{who}/{name}") for name in "12" for what, who in STEPS]
+
+
+def test_a_request_that_was_removed_when_the_connection_was_lost_is_obeyed_over_the_next(
+    store: SmallXenstored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "FIRST_SECONDS", 0.02)
+    honest = store._answer
+
+    def cut(client: Any, kind: int, path: str, rest: bytes) -> tuple[int, bytes]:
+        done = honest(client, kind, path, rest)
+        if kind == RM:
+            monkeypatch.setattr(store, "_answer", honest)
+            store.cut()
+        return done
+
+    monkeypatch.setattr(store, "_answer", cut)
+    with agent(store):
+        assert ask(store, VERSION, "1") == ANSWER
+    assert store.log == [("remove", "data/host/1"), ("write", "data/guest/1")]
+
+
+def test_requests_of_now_go_before_those_that_were_there(
+    store: SmallXenstored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = [f"early-{number}" for number in range(50)]
+    for name in early:
+        store.put(f"data/host/{name}", VERSION)
+    answer_to = Nova.answer
+
+    def answering(nova: Nova, request: bytes, channel: Any) -> bytes:
+        if len(store.children("data/host")) == len(early) - 5:
+            monkeypatch.setattr(Nova, "answer", answer_to)
+            store.put("data/host/now", VERSION)
+        return answer_to(nova, request, channel)
+
+    monkeypatch.setattr(Nova, "answer", answering)
+    with agent(store):
+        until(lambda: len(store.children("data/guest")) == len(early) + 1)
+    written = [path.rpartition("/")[2] for what, path in store.log if what == "write"]
+    assert written.index("now") < 8
+
+
+def test_a_request_that_can_not_be_removed_is_not_obeyed_again_by_the_next_run(store: SmallXenstored) -> None:
+    store.put("data/host/2", VERSION)
+    store.put("data/guest/2", '{"message":"", "returncode":"0"}')
+    store.forbidden.add("data/host/2")
+    readable = store._answer
+
+    def answer_reads(client: Any, kind: int, path: str, rest: bytes) -> tuple[int, bytes]:
+        return (kind, store.nodes[path]) if kind == READ and path in store.nodes else readable(client, kind, path, rest)
+
+    store._answer = answer_reads  # type: ignore[method-assign]
+    with agent(store):
+        ask(store, VERSION, "3")
+    assert [path for what, path in store.log if what == "write"] == ["data/guest/3"]
 
 
 def test_an_absent_xenstore_is_looked_for_again(store: SmallXenstored, monkeypatch: pytest.MonkeyPatch) -> None:

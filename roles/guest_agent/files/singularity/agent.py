@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+import time
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 from singularity import channels, guest, log, notify
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 SUCCESSION_SECONDS = 1.0
 """Between the answer to agentupdate and the end: the hypervisor has it by then."""
+LATEST_SUCCESSION_SECONDS = 30.0
 
 
 class Agent:
@@ -38,6 +39,8 @@ class Agent:
         self._delay = 1.0
         self.successor: Optional[str] = None
         """The program that is to take over, once the loop has ended."""
+        self.is_stopped = False
+        """Whether it is to take over when the agent is started again, and not at once."""
 
     def open(self) -> None:
         """Open the channels; those that can't be opened are tried again."""
@@ -85,19 +88,25 @@ class Agent:
         notify.notify("READY=1")
 
     def stop(self) -> None:
-        """Let the loop end, and nobody take over."""
+        """Let the loop end, and nobody take over now."""
         _log.info("stopping")
-        if self.successor:
-            with suppress(OSError):
-                os.unlink(self.successor)
-            self.successor = None
+        self.is_stopped = True
         self._loop.stop()
 
     def _succeed(self, program: str) -> None:
         if self.successor:
             raise Refused("Another version is about to take over already")
         self.successor = program
-        self._loop.later(SUCCESSION_SECONDS, self._loop.stop)
+        latest = time.monotonic() + LATEST_SUCCESSION_SECONDS
+        self._loop.later(SUCCESSION_SECONDS, lambda: self._hand_over(latest))
+
+    def _hand_over(self, latest: float) -> None:
+        """Let the loop end, unless a host that has our key is about to send its password: the successor has no key."""
+        waiting = any(keeper.channel.exchange.is_open for keeper in self._keepers.values())
+        if waiting and time.monotonic() < latest:
+            self._loop.later(SUCCESSION_SECONDS, lambda: self._hand_over(latest))
+        else:
+            self._loop.stop()
 
 
 def replace_process(program: str, arguments: List[str], folder: str) -> None:

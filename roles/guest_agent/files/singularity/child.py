@@ -7,11 +7,16 @@ import select
 import signal
 import time
 from contextlib import suppress
-from typing import Callable, NoReturn
+from typing import Callable, NoReturn, Set
 
 from singularity.errors import Refused, reason
 
 CHUNK = 65536
+not_inherited: Set[int] = set()
+"""Descriptors that a child closes at once: the pidfile's lock, and the channels.
+
+It may outlive a daemon that was killed, and nobody could take them then.
+"""
 DONE, REFUSED = b"0", b"1"
 
 
@@ -44,6 +49,9 @@ def in_child(work: Callable[[], bytes], seconds: float) -> bytes:
 def _work(work: Callable[[], bytes], writer: int) -> NoReturn:
     """Be the child: nothing of the parent's is touched, not even by an exception."""
     try:
+        for fd in not_inherited - {writer}:
+            with suppress(OSError):
+                os.close(fd)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)

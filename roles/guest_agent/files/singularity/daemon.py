@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Callable, List, NoReturn, Optional
 
-from singularity import __version__, identity, log, notify, programs, succession, supervisor
+from singularity import __version__, identity, leftovers, log, notify, programs, succession, supervisor
 from singularity.agent import Agent, replace_process
 from singularity.errors import Refused, SettingsError, reason
 from singularity.loop import Loop
@@ -114,6 +114,7 @@ def _run(
     who = identity.find(settings.uid, settings.gid)
     pidfile = Pidfile(settings.pid_path)
     pidfile.take()
+    leftovers.sweep(settings.run)
     loop = Loop()
     agent = Agent(settings, reread, loop)
     try:
@@ -136,11 +137,16 @@ def _run(
         notify.notify("READY=1", f"MAINPID={os.getpid()}")
         _log.info("version %s runs", __version__)
         loop.run()
-        notify.notify("STOPPING=1" if agent.successor is None else "STATUS=Another version takes over")
+        succeeded = agent.successor is not None and not agent.is_stopped
+        notify.notify("STATUS=Another version takes over" if succeeded else "STOPPING=1")
     finally:
         agent.close()
         pidfile.release()
-    if agent.successor:
+    if agent.successor and agent.is_stopped:
+        from singularity import update
+
+        update.install(agent.successor)  # the host was told that it is: the next start is its own
+    elif agent.successor:
         replace_process(agent.successor, arguments, folder)
     return DONE
 

@@ -25,6 +25,11 @@ class KeyExchange:
     def __init__(self) -> None:
         self._shared: Optional[int] = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a password is to come."""
+        return self._shared is not None
+
     def begin(self, public: int) -> int:
         """Take the other side's public key, forget any former one, and return one's own. Raises Refused."""
         self._shared = None

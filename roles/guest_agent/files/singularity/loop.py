@@ -10,6 +10,7 @@ import signal
 import time
 from typing import Callable, Dict, List, Optional
 
+from singularity.child import not_inherited
 from singularity.errors import place
 
 log = logging.getLogger(__name__)
@@ -55,11 +56,13 @@ class Loop:
             self._selector.modify(fd, event, callback)
         else:
             self._selector.register(fd, event, callback)
+            not_inherited.add(fd)
 
     def unwatch(self, fd: int) -> None:
         """Watch *fd* no more. Call it before the descriptor is closed."""
         if fd in self._selector.get_map():
             self._selector.unregister(fd)
+            not_inherited.discard(fd)
 
     def later(self, seconds: float, callback: Callable[[], None]) -> Handle:
         """Call *callback* once, in so many *seconds*; 0 means after the others have had their turn."""

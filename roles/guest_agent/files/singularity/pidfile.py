@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import Optional
 
+from singularity.child import not_inherited
 from singularity.errors import Refused
 
 ATTEMPTS = 5
@@ -54,6 +55,7 @@ class Pidfile:
         os.ftruncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
         self._fd = fd
+        not_inherited.add(fd)
 
     def give(self, uid: int, gid: int) -> None:
         """Let another user remove it, and its folder's other files."""
@@ -64,5 +66,6 @@ class Pidfile:
         if self._fd >= 0:
             with suppress(OSError):  # the folder may be root's, and this process another user's: its lock says enough
                 os.unlink(self.path)
+            not_inherited.discard(self._fd)
             os.close(self._fd)
             self._fd = -1

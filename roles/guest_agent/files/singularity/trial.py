@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING, List
 
 from singularity.errors import Refused
+from singularity.leftovers import TRIAL
 from singularity.program import interpreter
 
 if TYPE_CHECKING:
@@ -21,10 +23,11 @@ PAUSE_SECONDS = 0.05
 STOP_SECONDS = 2
 SOCKET = "socket"
 MOST_FOLDER = 90
+_PR_SET_PDEATHSIG = 1
 
 
-def ask(program: str, settings: Settings) -> str:
-    """Return the version that the agent at the path *program* answers with. Raises Refused where it does not."""
+def ask(program: str, settings: Settings, seconds: float = SECONDS) -> str:
+    """Return the version that the agent at the path *program* answers with. Raises Refused for one that does not."""
     folder = _make_folder(settings)
     try:
         process = subprocess.Popen(
@@ -33,9 +36,10 @@ def ask(program: str, settings: Settings) -> str:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
+            preexec_fn=_die_with_parent,
         )
         try:
-            return _version(process, os.path.join(folder, SOCKET), time.monotonic() + SECONDS)
+            return _version(process, os.path.join(folder, SOCKET), time.monotonic() + seconds)
         finally:
             _stop(process)
     finally:
@@ -44,9 +48,16 @@ def ask(program: str, settings: Settings) -> str:
         os.rmdir(folder)
 
 
+def _die_with_parent() -> None:
+    """Be ended when the agent is killed, which could not end the trial then (prctl(2))."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _make_folder(settings: Settings) -> str:
     """Make a folder for the trial alone, whose path a socket's can begin with."""
-    name = f"trial-{os.urandom(8).hex()}"
+    name = f"{TRIAL}{os.urandom(8).hex()}"
     for parent in (settings.run, "/tmp"):  # noqa: S108  mkdir fails where somebody was there before
         folder = os.path.join(parent, name)
         if len(os.fsencode(folder)) <= MOST_FOLDER:

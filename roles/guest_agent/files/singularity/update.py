@@ -7,11 +7,13 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
-from singularity import download, signature, trial
+from singularity import __version__, download, signature, trial
 from singularity.child import in_child
 from singularity.crypto import hasher
 from singularity.errors import Refused
+from singularity.leftovers import NEW, SIGNATURE
 from singularity.program import is_one_file
+from singularity.programs import Deadline
 
 if TYPE_CHECKING:
     from singularity.guest import Guest
@@ -20,32 +22,37 @@ MOST_BYTES = 16 * 2**20
 MOST_SIGNATURE = 4096
 CHECK_SECONDS = 10
 FETCH_SECONDS = 16
-"""With a trial of some seconds this is within the 30 s that hosts wait."""
+TOGETHER_SECONDS = 26
+"""All of it, with the trial: hosts wait 30 s."""
 DIGESTS = {32: "md5", 64: "sha256", 128: "sha512"}
-NEW = ".new"
 FORMER = ".former"
 
 
 def update(guest: Guest, url: str, digest: str, signed: Optional[bytes] = None) -> str:
     """Let the program at *url* take over, if it is what *digest* says; return its version. Raises Refused.
 
-    It is started on a socket of its own and asked; where it does not answer nothing was changed. *signed* is its
+    It is started on a socket of its own and asked; where it does not answer nothing was changed. The one that runs
+    already is not fetched again. *signed* is its
     signature, which is looked for at *url* + `.sig` where it is None and the settings ask for one.
     """
     present = program()
+    if in_child(lambda: b"yes" if is_present(digest) else b"", CHECK_SECONDS):
+        return __version__
     new = f"{present}.{os.urandom(4).hex()}{NEW}"
+    deadline = Deadline(TOGETHER_SECONDS)
     try:
         download.fetch(url, new, MOST_BYTES, FETCH_SECONDS)
-        in_child(lambda: _check(new, digest), CHECK_SECONDS)
+        in_child(lambda: _check(new, digest), min(CHECK_SECONDS, deadline.left()))
         if guest.settings.update_key:
-            signed = _fetch_signature(url, new) if signed is None else signed
-            in_child(lambda: _check_signature(str(guest.settings.update_key), new, signed or b""), CHECK_SECONDS)
+            key = guest.settings.update_key
+            signed = _fetch_signature(url, new, deadline) if signed is None else signed
+            in_child(lambda: _check_signature(key, new, signed or b""), min(CHECK_SECONDS, deadline.left()))
         if not is_one_file(new):
             raise Refused("The new version is no program of one file, as zipapp makes them")
         mode = os.stat(present)
         os.chown(new, mode.st_uid, mode.st_gid)
         os.chmod(new, mode.st_mode & 0o7777)
-        version = trial.ask(new, guest.settings)
+        version = trial.ask(new, guest.settings, min(trial.SECONDS, deadline.left()))
         guest.succeed(new)
     except BaseException:
         _remove(new)
@@ -98,10 +105,10 @@ def _digest(path: str, size: int) -> str:
     return str(made.hexdigest())
 
 
-def _fetch_signature(url: str, path: str) -> bytes:
-    fetched = path + ".sig"
+def _fetch_signature(url: str, path: str, deadline: Deadline) -> bytes:
+    fetched = path + SIGNATURE
     try:
-        download.fetch(url + ".sig", fetched, MOST_SIGNATURE, FETCH_SECONDS / 3)
+        download.fetch(url + SIGNATURE, fetched, MOST_SIGNATURE, min(FETCH_SECONDS / 3, deadline.left()))
         with open(fetched, "rb") as file:
             return file.read()
     finally:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FIRST_SECONDS = 0.5
-LONGEST_SECONDS = 60.0
+LONGEST_SECONDS = 15.0
+"""Half of what a host waits for its answer."""
 STEADY_SECONDS = 30.0
 
 

@@ -66,6 +66,13 @@ class Replies:
         self._send()
         self._wait()
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a reply of that name. Raises Lost."""
+        try:
+            return bool(self._client.read(f"{REPLIES}/{name}"))
+        except OSError:
+            return False
+
     def write(self, name: str, answer: bytes) -> None:
         """Write one reply now or, where there is no room, soon; or in its place that it is too long. Raises Lost."""
         limit = MOST_PAYLOAD - len(f"{REPLIES}/{name}".encode("utf-8", "surrogateescape")) - 1

@@ -6,6 +6,7 @@ import os
 import select
 from typing import TYPE_CHECKING, Callable, Dict, Optional
 
+from singularity.child import not_inherited
 from singularity.key_exchange import KeyExchange
 from singularity.stream import Stream
 
@@ -82,6 +83,7 @@ class Edges:
         self._callback = callback
         if not self._mask:
             self._epoll.register(fd, mask)
+            not_inherited.add(fd)
         elif mask != self._mask:
             self._epoll.modify(fd, mask)
         self._mask = mask
@@ -90,6 +92,7 @@ class Edges:
         """Tell no more."""
         if self._mask:
             self._epoll.unregister(fd)
+            not_inherited.discard(fd)
             self._mask = 0
 
     def later(self, seconds: float, callback: Callable[[], None]) -> Handle:

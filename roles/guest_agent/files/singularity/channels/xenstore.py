@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
 
 from singularity.channels.names import xenstore_path
 from singularity.channels.replies import Replies
@@ -35,7 +35,11 @@ class Xenstore:
         self._client: Optional[XenstoreClient] = None
         self._replies: Optional[Replies] = None
         self._lost: Callable[[str], None] = lambda _: None
-        self._pending: Dict[str, None] = {}
+        self._fresh: Dict[str, None] = {}
+        self._earlier: Dict[str, None] = {}
+        """Requests that were there when it was looked for them; hosts may wait no more for their answers."""
+        self._taken: Optional[Tuple[str, bytes]] = None
+        """A request that is read, and about to be removed."""
         self._scan_wanted = False
         self._busy = False
         self._stuck: Dict[str, bytes] = {}
@@ -48,7 +52,8 @@ class Xenstore:
             raise FileNotFoundError(errno.ENOENT, "There is no xenstore here")
         self._client = client = XenstoreClient(path)
         self._lost = lost
-        self._pending.clear()
+        self._fresh.clear()
+        self._earlier.clear()
         self._stuck.clear()
         try:
             client.watch(REQUESTS)
@@ -101,14 +106,14 @@ class Xenstore:
         for path in self._client.events() if self._client else ():
             request = path[len(REQUESTS) + 1 :].partition("/")[0] if path.startswith(REQUESTS) else ""
             if request:
-                self._pending[request] = None
+                self._fresh[request] = None
             else:
                 self._scan_wanted = True
         if self._scan_wanted or self._may_answer():
             self._go_on()
 
     def _may_answer(self) -> bool:
-        return bool(self._pending and self._replies and not self._replies.full)
+        return bool((self._fresh or self._earlier) and self._replies and not self._replies.full)
 
     def _go_on(self) -> None:
         if not self._busy:
@@ -124,8 +129,10 @@ class Xenstore:
                 self._scan_wanted = False
                 self._scan(self._client)
             elif self._may_answer():
-                request = next(iter(self._pending))
-                del self._pending[request]
+                requests = self._fresh or self._earlier
+                request = next(iter(requests))
+                del requests[request]
+                self._earlier.pop(request, None)
                 self._answer(self._client, request)
             if self._client:
                 self._note_events()  # those that came while xenstore was asked
@@ -143,7 +150,10 @@ class Xenstore:
             log.warning("%s can't be listed in xenstore: %s", REQUESTS, error.strerror)
             return
         self._stuck = {name: request for name, request in self._stuck.items() if name in names}
-        self._pending.update(dict.fromkeys(names))
+        self._earlier.update(dict.fromkeys(names))
+        taken, self._taken = self._taken, None
+        if taken and taken[0] not in names:  # the connection was lost after it had been removed
+            self._obey(client, *taken)
 
     def _make_requests(self, client: XenstoreClient) -> None:
         try:
@@ -164,12 +174,19 @@ class Xenstore:
             return
         if not request or self._stuck.get(name) == request:
             return
+        self._taken = (name, request)
         try:
             client.remove(path)
             self._stuck.pop(name, None)
         except OSError as error:
             log.warning("request %.80s can't be removed: %s", name, error.strerror)
             self._stuck[name] = request  # so that it is answered once only
+        self._taken = None
+        if name in self._stuck and self._replies and self._replies.has(name):
+            return  # by an earlier run of the agent
+        self._obey(client, name, request)
+
+    def _obey(self, client: XenstoreClient, name: str, request: bytes) -> None:
         answer = self._nova.answer(request, self)
         if self._client is client and self._replies:
             self._replies.write(name, answer)

@@ -57,7 +57,10 @@ def up(network: Network, system: System) -> List[List[str]]:
 
 
 def stanzas(interface: Interface) -> str:
-    """Return the stanzas of one interface: one for each address, the first of each version with its routes."""
+    """Return the stanzas of one interface: one for each address.
+
+    The first of each version has the default gateway; the last has the other routes, as any address may lead to them.
+    """
     name = interface.name
     lines = [f"{_OURS}{interface.label}".rstrip(), f"auto {name}"]
     for version, addresses in ((4, interface.ips), (6, interface.ip6s)):
@@ -65,8 +68,11 @@ def stanzas(interface: Interface) -> str:
             mask = address.netmask if version == 4 else address.prefix
             lines.append(f"iface {name} inet{'' if version == 4 else '6'} static")
             lines += [f"    address {address.address}", f"    netmask {mask}"]
+            ways = list(_ways(name, interface.ways(version)))
+            lines += [f"    {line}" for line in ways if line.startswith("gateway ") and number == 0]
+            if number == len(addresses) - 1:
+                lines += [f"    {line}" for line in ways if not line.startswith("gateway ")]
             if number == 0:
-                lines += [f"    {line}" for line in _ways(name, interface.ways(version))]
                 servers = [server for server in interface.dns if (":" in server) == (version == 6)]
                 lines += [f"    dns-nameservers {' '.join(servers)}"] if servers else []
     if not interface.addresses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from singularity.errors import Refused
@@ -16,7 +17,10 @@ _MAC = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.:-]{0,14}", re.ASCII)  # what can stand in every format without quotes
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*", re.ASCII)
 _LONGEST_HOSTNAME = 64  # HOST_NAME_MAX
+_GATEWAYS = {"gateway": ("gateway",), "gateway6": ("gateway_v6", "gateway6")}
+"""What an interface's default gateways are called here, and by hosts."""
 _TRUE = (True, 1, "1", "true", "True", "yes")
+_NO_ADDRESS = (None, "", "0.0.0.0", "::")  # noqa: S104  how hosts say that there is none
 _FALSE = (False, 0, "0", "false", "False", "no", "", None)
 
 
@@ -37,11 +41,20 @@ def parse(vm_data: Mapping[str, str], names: Mapping[str, str]) -> Network:
     if len(entries) > MOST:
         raise Refused(f"vm-data has more than {MOST} interfaces")
     interfaces: Dict[str, Interface] = {}
+    guessed = {}
     for key, value in sorted(entries.items()):
-        interface = _interface(key, value, names)
+        data = _json(value)
+        interface = _interface(key, data, names)
         if interface.name in interfaces:
             raise Refused(f"vm-data has {interface.mac} twice")
         interfaces[interface.name] = interface
+        guessed[interface.name] = [name for name, keys in _GATEWAYS.items() if _has_none(data, keys)]
+    for gateway in _GATEWAYS:
+        found = [one.name for one in interfaces.values() if getattr(one, gateway)]
+        guesses = [name for name in found if gateway in guessed[name]]
+        for name in guesses if len(guesses) < len(found) else ():
+            nothing: Dict[str, Any] = {gateway: None}
+            interfaces[name] = replace(interfaces[name], **nothing)
     _one_default([one.gateway for one in interfaces.values()], "IPv4")
     _one_default([one.gateway6 for one in interfaces.values()], "IPv6")
     return Network(tuple(interfaces[name] for name in sorted(interfaces)), hostname)
@@ -65,7 +78,8 @@ def servers_of(value: Any) -> Tuple[str, ...]:
     for one in _list(value, "dns"):
         if isinstance(one, dict):
             one = one.get("address", one.get("ip"))
-        found.append(address_of(one, "a name server"))
+        if one not in _NO_ADDRESS:
+            found.append(address_of(one, "a name server"))
     return tuple(dict.fromkeys(found))
 
 
@@ -92,8 +106,7 @@ def address_of(value: Any, what: str, version: int | None = None) -> str:
     return str(address)
 
 
-def _interface(key: str, value: Any, names: Mapping[str, str]) -> Interface:
-    data = _json(value)
+def _interface(key: str, data: Dict[str, Any], names: Mapping[str, str]) -> Interface:
     mac = mac_of(data["mac"] if data.get("mac") else key)
     name = names.get(mac)
     if name is None:
@@ -103,9 +116,16 @@ def _interface(key: str, value: Any, names: Mapping[str, str]) -> Interface:
     ips, default = _addresses(data, "ips", 4)
     ip6s, default6 = _addresses(data, "ip6s", 6)
     given = _list(data.get("routes"), "routes")
-    routes = [_route(one, ips + ip6s) for one in given if not isinstance(one, dict) or one.get("gateway", "missing")]
+    routes = [
+        _route(one, ips + ip6s)
+        for one in given
+        if not isinstance(one, dict) or one.get("gateway", "missing") not in _NO_ADDRESS
+    ]
     gateways = []
-    for version, have, own, keys in ((4, ips, default, ("gateway",)), (6, ip6s, default6, ("gateway_v6", "gateway6"))):
+    for version, have, own, keys in (
+        (4, ips, default, _GATEWAYS["gateway"]),
+        (6, ip6s, default6, _GATEWAYS["gateway6"]),
+    ):
         found = [_way(_any(version), gateway, version, have) for gateway in _gateways(data, keys, own) if have]
         found += [route for route in routes if route.to == _any(version)]
         gateways.append(_one_default(list(dict.fromkeys(found)), f"IPv{version}"))
@@ -150,6 +170,11 @@ def _addresses(data: Dict[str, Any], key: str, version: int) -> Tuple[List[Addre
         found.append(Address(address_of(text, "an address", version), prefix))
         gateways.append(given.get("gateway"))
     return list(dict.fromkeys(found)), gateways
+
+
+def _has_none(data: Dict[str, Any], keys: Sequence[str]) -> bool:
+    """Return whether it is said that there is none: one of an address's counts where no other interface has one."""
+    return any(key in data for key in keys) and not any(data.get(key) for key in keys)
 
 
 def _gateways(data: Dict[str, Any], keys: Sequence[str], own: Sequence[Any]) -> List[Any]:
