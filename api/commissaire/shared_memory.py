@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import psutil
@@ -13,9 +15,15 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of our own below it
 def shared_folder(runtime: Path) -> Path:
     """Return the folder in Linux's shared memory of the server whose folder of sockets is *runtime*.
 
-    That one is in memory mostly, not always; its name is nobody else's.
+    That one is in memory mostly, not always. Everybody may make folders there: see `is_our_own`.
     """
     return _SHARED_MEMORY / runtime.name
+
+
+def is_our_own(path: Path) -> bool:
+    """Return whether a folder is this user's, and no other can move what is in it."""
+    status = path.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def is_in_memory(path: Path) -> bool:

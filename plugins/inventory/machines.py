@@ -45,6 +45,7 @@ options:
   password:
     description:
       - The password that belongs to O(username). It can be encrypted by ansible-vault, or a template that looks it up.
+        One that holds C({{), C({%) or C({#) itself stands between C({% raw %}) and C({% endraw %}).
     type: str
     default: ""
   private_key_file:
@@ -217,11 +218,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return answers
 
     def _access(self) -> Access:
-        given = {name: self.get_option(name) for name in ARGUMENTS}
+        given = {name: str(self.get_option(name) or "") for name in ARGUMENTS}
         try:
-            return Access.of({name: str(self.templar.template(value)) for name, value in given.items() if value})
-        except (AnsibleError, ValueError) as error:
-            raise AnsibleParserError(f"the credentials can't be used: {error}") from error
+            given["password"] = str(self.templar.template(self.get_option("password")))
+        except AnsibleError:  # which quotes it
+            raise AnsibleParserError("the option password is a template that can't be used") from None
+        try:
+            return Access.of(given)
+        except ValueError as error:
+            raise AnsibleParserError(str(error)) from error
 
     def _filters(self) -> dict[str, list[str]]:
         filters = self.get_option("filters")

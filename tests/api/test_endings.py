@@ -193,3 +193,19 @@ def test_a_command_in_a_machine_that_was_interrupted_is_not_repeated_and_a_look_
     told = shown(fleet, asked.json()["id"])
     assert told["state"] == state
     assert ("may have run" in told["message"]) == (state == "failed"), told["message"]
+
+
+def test_a_command_that_ended_when_the_server_did_keeps_its_answer(fleet: Fleet, tmp_path: Path) -> None:
+    pytest.importorskip("libvirt", reason="no libvirt-python: install libvirt-dev, then run make setup")
+    record(fleet.client, "west", node(tmp_path, "web"))
+    asked = fleet.client.post("/api/v1/guests/web/command?wait_seconds=0", json={"argv": ["false"]}).json()
+    told = [
+        checkpoint("web", "running", "failed", "the command ended with 3"),
+        {"type": "answer", "data": {"rc": 3, "stdout": "said", "stderr": ""}},
+    ]
+    played = Played(told, rc=2)
+    played.then = played.stop_all
+    carry_out(fleet, played, tmp_path, "guest_command")
+    answer = fleet.client.get(f"/api/v1/guests/web/answers/{asked['id']}")
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["rc"], answer.json()["stdout"]) == (3, "said")

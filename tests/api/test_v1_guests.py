@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -21,6 +22,7 @@ from api.hypervisors import mute, node, record
 from commissaire.app import create_app
 from commissaire.clock import now
 from commissaire.fleet.guests import ANSWER_KEPT, forget_old_answers, has_old_answers
+from commissaire.launcher.guest_plan import INSTALLATION_SECONDS
 from commissaire.machines.guest import GuestPort, port_in
 from commissaire.records import AuditEntry, Event, Operation, OperationHost, Secret
 from commissaire.routes import guest_access
@@ -29,6 +31,7 @@ pytest.importorskip("libvirt", reason="no libvirt-python: install libvirt-dev, t
 HASH = next(iter(USERS.values()))["hash"]
 SECRET = "{{ lookup('pipe', 'id') }} s3cret wörd"
 WEB = "/api/v1/guests/web"
+ROLE = Path(__file__).parents[2] / "roles/guest_agent"
 MAC = "52:54:00:00:00:01"
 ONE = {"ips": [{"ip": "10.0.0.7", "netmask": "255.255.255.0"}]}
 DEFAULT = {"gateway": "10.0.0.1"}
@@ -238,9 +241,12 @@ def test_a_task_in_a_machine_does_not_last_for_ever(fleet: Fleet, tmp_path: Path
     asked = [
         fleet.client.post(f"{WEB}/command?wait_seconds=0", json={"argv": ["sleep"], "timeout_seconds": 3600}),
         fleet.client.get(f"{WEB}/info?wait_seconds=0"),
+        fleet.client.post(f"{WEB}/agent?wait_seconds=0", json={"action": "install"}),
     ]
     jobs = [fleet.plan(answer.json()["id"], tmp_path).job for answer in asked]
-    assert [job.private.most_seconds for job in jobs if job and job.private] == [4500, 900]
+    assert [job.private.most_seconds for job in jobs if job and job.private] == [4500, 900, 2700]
+    tasks = "".join(path.read_text() for path in ROLE.glob("tasks/*.yml"))
+    assert max(map(int, re.findall(r"timeout: (\d+)$", tasks, re.MULTILINE))) == INSTALLATION_SECONDS
 
 
 def test_its_hypervisor_is_reached_with_the_credentials_that_are_recorded(fleet: Fleet, tmp_path: Path) -> None:

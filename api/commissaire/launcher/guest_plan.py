@@ -23,7 +23,9 @@ NOT_AGAIN = "the server was interrupted while the command may have run; look at 
 FETCHED = "fetched"
 """The `state` in which guest_file fetches a file."""
 TASK_SECONDS = 900
-"""How long one task may take: what it waits for by itself is 600 s at most, but for a command; see `_private`."""
+"""How long one task may take, besides what it was given: it waits for some 600 s at most by itself."""
+INSTALLATION_SECONDS = 1800
+"""How long a task of the role guest_agent lets a command within the machine take, as a package manager."""
 _SHOWN = ("hypervisor", "program", "bytes")
 """Parameters that are for readers of the record."""
 
@@ -82,6 +84,7 @@ def _private(kind: OperationKind, variables: dict[str, Any], given: Given) -> Pr
         variables |= {"guest_agent_through": "qemu", "guest_agent_on": "localhost"}
     if kind == OperationKind.GUEST_COMMAND:
         variables["guest_hide_secrets"] = False  # in no log; and an answer with asterisks would be another one
+    seconds = INSTALLATION_SECONDS if kind == OperationKind.GUEST_AGENT else variables.get("guest_timeout", 0)
     fetches = kind == OperationKind.GUEST_FILE and variables.get("guest_state") == FETCHED
     return Private(
         module=f"commissaire.fleet.{kind}",
@@ -90,5 +93,5 @@ def _private(kind: OperationKind, variables: dict[str, Any], given: Given) -> Pr
         content_as="guest_src",
         fetched_as="guest_dest" if fetches else "",
         most_bytes=given.most_bytes,
-        most_seconds=TASK_SECONDS + int(variables.get("guest_timeout", 0)),
+        most_seconds=TASK_SECONDS + seconds,
     )

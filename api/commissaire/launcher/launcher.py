@@ -130,24 +130,30 @@ class Launcher:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700, parents=True)
         try:
-            with self._database.read() as session:
-                operation = session.get_one(Operation, operation_id)
-                plan = make_plan(session, self._store, operation, directory, self._runtime / str(operation_id))
-            ControlFile(directory).tell(operation.halt, operation.halt_reason)
-            kind = KINDS[operation.kind]
-            effects = no_effects if operation.dry_run else kind.effects
-            journal = Journal(self._database, self._notices, claim, effects)
-            journal.write([_unusable(address, why) for address, why in plan.unusable.items()])
-            log.info("operation_started", kind=operation.kind, cluster=operation.cluster, attempt=operation.attempt)
-            end: dict[str, Any] = {"rc": 0, "message": plan.message}
-            if plan.job:
-                answer: dict[str, Any] = {}
-                write = partial(_write, journal, answer)
-                end = {**self._supervisors.run(plan.job, write, lambda: self._begin(claim)), "answer": answer}
-            self._end(claim, journal, end)
-        finally:
+            journal, end = self._carry_out(claim, directory)
+        finally:  # before it is anybody's to claim again
             shutil.rmtree(directory, ignore_errors=True)
             forget_private(self._runtime / str(operation_id))
+        self._end(claim, journal, end)
+
+    def _carry_out(self, claim: Claim, directory: Path) -> tuple[Journal, dict[str, Any]]:
+        """Run the playbook, and return its journal and how it ended."""
+        operation_id = claim.operation_id
+        with self._database.read() as session:
+            operation = session.get_one(Operation, operation_id)
+            plan = make_plan(session, self._store, operation, directory, self._runtime / str(operation_id))
+        ControlFile(directory).tell(operation.halt, operation.halt_reason)
+        kind = KINDS[operation.kind]
+        effects = no_effects if operation.dry_run else kind.effects
+        journal = Journal(self._database, self._notices, claim, effects)
+        journal.write([_unusable(address, why) for address, why in plan.unusable.items()])
+        log.info("operation_started", kind=operation.kind, cluster=operation.cluster, attempt=operation.attempt)
+        end: dict[str, Any] = {"rc": 0, "message": plan.message}
+        if plan.job:
+            answer: dict[str, Any] = {}
+            write = partial(_write, journal, answer)
+            end = {**self._supervisors.run(plan.job, write, lambda: self._begin(claim)), "answer": answer}
+        return journal, end
 
     def _begin(self, claim: Claim) -> float | None:
         """Return until when the playbook may run (`time.monotonic`) without another word; None when it may not."""
@@ -170,7 +176,8 @@ class Launcher:
             and end["rc"] != 0
             and (end["rc"] is None or self._supervisors.stopping)
         ):
-            self._finish(claim, operation, journal, {"rc": 1, "message": NOT_AGAIN})
+            told = end if "rc" in end.get("answer", {}) else {**end, "message": NOT_AGAIN}
+            self._finish(claim, operation, journal, {**told, "rc": end["rc"] or 1})
         elif self._supervisors.stopping and end["rc"] != 0:
             self._put_back(claim, "interrupted by the server's shutdown; it goes on when the server is back")
         elif end["rc"] is None and kills <= MOST_KILLS:

@@ -19,7 +19,7 @@ from typing import Any
 from commissaire.event_type import EventType
 from commissaire.launcher.entry import MESSAGE_LIMIT, entry_of
 from commissaire.launcher.job import Private
-from commissaire.shared_memory import is_in_memory, shared_folder
+from commissaire.shared_memory import is_in_memory, is_our_own, shared_folder
 
 _PREFIX = "private-"
 _ENDS = ("runner_on_ok", "runner_on_failed")
@@ -162,7 +162,7 @@ def _memory_folder(runtime: Path) -> Path:
     for parent in (runtime, shared):
         with contextlib.suppress(OSError):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if is_in_memory(parent):
+            if is_our_own(parent) and is_in_memory(parent):
                 return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{runtime.name}-", dir=parent))
     raise OSError(f"neither {runtime} nor {shared} is in memory (tmpfs), and secrets touch no disk")
 

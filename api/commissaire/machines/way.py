@@ -21,7 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from commissaire.machines.credentials import Credentials
 from commissaire.machines.uri import transport_of
-from commissaire.shared_memory import is_in_memory
+from commissaire.shared_memory import is_in_memory, is_our_own
 
 HYPERVISOR_PREFIX = "hypervisor-"
 """Of the folders that are made here."""
@@ -81,7 +81,7 @@ def way(uri: str, credentials: Credentials, places: Sequence[Path]) -> Iterator[
     with contextlib.ExitStack() as stack:
         added = {"no_tty": "1"} if transport_of(uri) == "ssh" and "no_tty" not in urlsplit(uri).query else {}
         if credentials.ssh_priv_key or credentials.tls_ca:
-            usable = [place for place in places if os.access(place, os.W_OK | os.X_OK)]
+            usable = [place for place in places if os.access(place, os.W_OK | os.X_OK) and is_our_own(place.resolve())]
             folder = _folder(stack, usable, is_in_memory)
             if credentials.ssh_priv_key:
                 _write(folder / "key", credentials.private_key())
@@ -122,7 +122,13 @@ def _write(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _folder(stack: contextlib.ExitStack, places: Sequence[Path], suits: Callable[[Path], bool]) -> Path:
-    """Make a folder, as long as *stack* lasts, in the first of *places* that suits; in the first where none does."""
+    """Make a folder, as long as *stack* lasts, in the first of *places* that suits; in the first where none does.
+
+    Raises:
+        OSError: there are none.
+    """
+    if not places:
+        raise PermissionError("no folder of the server's is its user's own, who alone may write there")
     parent = next(filter(suits, places), places[0])
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=HYPERVISOR_PREFIX, dir=parent)))
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from singularity.errors import Refused
-from singularity.files import Change
 from singularity.functions import file_inject, injectfile
 from singularity.guest import Guest
 from singularity.nova import Nova
@@ -97,30 +96,3 @@ def test_apply_writes_all_files_anew(guest: Guest) -> None:
     injectfile.apply(guest)
     assert written(guest) == {"/a": b"2", "/b": b"\xff"}
     assert not hasattr(file_inject, "apply")
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [
-        {"/a": 5},
-        {"/a": "YQ=="},
-        {"/a": {"b64_file": "%"}},
-        {"/a": {"mode": 0o600}},
-        {"/a": {"b64_file": "YQ==", "mode": "0600"}},
-        {"/a": {"b64_file": "YQ==", "content": None}},
-    ],
-)
-def test_a_cache_that_is_spoilt_is_said_to_be(guest: Guest, kept: Any) -> None:
-    guest.cache.write("file", kept)
-    with pytest.raises(Refused, match="The cache is spoilt"):
-        injectfile.apply(guest)
-    assert written(guest) == {}
-
-
-def test_mode_and_owner_are_put_back(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    changes: list[Any] = []
-    injectfile.inject(guest, "/a", b"1", mode=0o640, uid=5, gid=None)
-    injectfile.inject(guest, "/b", b"2")
-    monkeypatch.setattr(guest.files, "replace", changes.extend)
-    injectfile.apply(guest)
-    assert changes == [Change("/a", b"1", 0o640, 5, None), Change("/b", b"2", None, None, None)]

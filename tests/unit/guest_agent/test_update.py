@@ -110,25 +110,32 @@ def test_a_takeover_waits_for_a_password_whose_key_is_there(agent: InstalledAgen
     until(lambda: agent.ask("version")["message"] == "1.2.3")
 
 
-def test_who_stops_the_agent_before_a_takeover_has_the_new_version_afterwards(
+def test_an_update_by_the_command_leaves_the_file_of_a_daemon_that_runs_alone(
     agent: InstalledAgent, tmp_path: Path
 ) -> None:
     new = build_program(tmp_path / "new", "1.2.3")
+    cache = agent.root / "var/cache/singularity"
+    cache.mkdir(parents=True)
+    (cache / "update.json").write_text(json.dumps(f"file://{new},{md5(new)}"))
     agent.daemon("start")
-    assert offer(agent, new)["returncode"] == "0"
-    assert agent.daemon("stop").returncode == 0
+    refused = agent.run("apply", "update")
+    said = f"The daemon runs, as process {agent.pid()}, and can't do without its file; stop it first"
+    assert (refused.returncode, refused.stderr) == (1, f"singularity: update: {said}\n")
+    assert agent.ask("features")["returncode"] == "0"
+    agent.daemon("stop")
+    assert agent.run("apply", "update").returncode == 0
     assert agent.program.read_bytes() == new.read_bytes()
-    agent.daemon("start")
-    assert agent.ask("version")["message"] == "1.2.3"
 
 
-def test_the_version_that_runs_is_not_taken_again(agent: InstalledAgent) -> None:
+def test_who_stops_the_agent_before_a_takeover_keeps_it(agent: InstalledAgent, tmp_path: Path) -> None:
+    new = build_program(tmp_path / "new", "1.2.3")
     agent.daemon("start")
-    answer = agent.ask("agentupdate", f"http://127.0.0.1:9/,{md5(agent.program)}")
-    assert answer == {"message": "", "returncode": "0"}
-    time.sleep(1.5)
+    before = agent.program.read_bytes()
+    assert offer(agent, new)["returncode"] == "0"
+    assert agent.daemon("restart").returncode == 0
     assert agent.ask("version")["message"] == "1.0.0"
-    assert not Path(f"{agent.program}.former").exists()
+    assert agent.program.read_bytes() == before
+    assert list(agent.folder.glob("*.new")) == []
 
 
 def killed_in_the_midst(agent: InstalledAgent, url: str, digest: str, begun: Callable[[], bool]) -> None:
@@ -173,13 +180,16 @@ def test_a_trial_does_not_outlive_the_agent_and_what_it_leaves_is_swept(
     until(lambda: not trials())
     left = [*agent.folder.glob("singularity.*.new"), *run.glob("trial-*")]
     assert len(left) == 2
+    others = [run / "trial-balance", agent.folder / "singularity.conf.new", agent.folder / "singularity.0123abcd.news"]
+    for path in others:
+        path.touch()
     agent.daemon("start")
     assert all(path.exists() for path in left), "another's update may be under way"
     agent.daemon("stop")
-    for path in left:
+    for path in (*left, *others):
         os.utime(path, (0, 0))
     agent.daemon("start")
-    assert not any(path.exists() for path in left)
+    assert [path.exists() for path in (*left, *others)] == [False] * 2 + [True] * 3
     assert agent.ask("version")["message"] == "1.0.0"
 
 

@@ -116,12 +116,17 @@ def test_a_gateway_that_is_null_is_an_address_s_where_no_other_interface_has_one
     assert alone.gateway == Route(ANY, "10.0.0.1")
     first, second = parse({"networking/1": json.dumps(NOVA), "networking/2": null}, NAMES).interfaces
     assert (first.gateway, second.gateway) == (Route(ANY, "192.0.2.1"), None)
+    stated = json.dumps({**json.loads(null), "routes": [{"route": ZERO, "netmask": ZERO, "gateway": "10.0.0.1"}]})
+    with pytest.raises(Refused, match="several default routes for IPv4"):
+        parse({"networking/1": json.dumps(NOVA), "networking/2": stated}, NAMES)
 
 
 def test_what_hosts_write_for_no_name_server_and_no_gateway_is_left_out():
     assert servers_of([None, "192.0.2.53", ZERO, "", {"address": None}]) == ("192.0.2.53",)
     routes = [{"route": "10.1.0.0", "netmask": "255.255.0.0", "gateway": gateway} for gateway in (ZERO, None, "")]
     assert one(routes=routes).routes == ()
+    none = one(gateway=ZERO, gateway_v6="::", ips=[ip(gateway=ZERO)], ip6s=[ip("2001:db8::1", 64, gateway="::")])
+    assert (none.gateway, none.gateway6) == (None, None)
 
 
 def test_a_mask_of_ipv6_is_one_too_and_a_route_without_a_gateway_is_none():

@@ -262,7 +262,9 @@ def test_a_request_that_can_not_be_removed_is_not_obeyed_again_by_the_next_run(s
     store._answer = answer_reads  # type: ignore[method-assign]
     with agent(store):
         ask(store, VERSION, "3")
-    assert [path for what, path in store.log if what == "write"] == ["data/guest/3"]
+        assert [path for what, path in store.log if what == "write"] == ["data/guest/3"]
+        store.put("data/host/2", '{"name": "nothing"}')
+        until(lambda: b"404" in store.nodes["data/guest/2"])
 
 
 def test_an_absent_xenstore_is_looked_for_again(store: SmallXenstored, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,11 @@ def test_secrets_are_on_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(OSError, match="secrets touch no disk"):
         run_of(tmp_path)
     monkeypatch.setattr(private_module, "is_in_memory", lambda path: path.is_relative_to(memory))
+    (memory / "server").mkdir(parents=True)
+    (memory / "server").chmod(0o777)
+    with pytest.raises(OSError, match="secrets touch no disk"):
+        run_of(tmp_path / "server" / "16")
+    (memory / "server").chmod(0o700)
     runtime = tmp_path / "server" / "17"
     with run_of(runtime):
         assert len(list((memory / "server").iterdir())) == 1

@@ -220,6 +220,12 @@ def test_half_of_ones_credentials_are_a_mistake_and_a_hung_one_leaves_nothing(
     half = run(hypervisor("kvm1"), username="ann")
     assert half.returncode != 0
     assert "username and password belong together" in " ".join(half.stderr.split())
+    broken = run(hypervisor("kvm2"), username="ann", password="hunter{%2secret")
+    assert broken.returncode != 0
+    assert "the option password is a template" in " ".join(broken.stderr.split())
+    assert "secret" not in broken.stdout + broken.stderr
+    half = run(hypervisor("kvm3"), username="ann", password="{{ lookup('ansible.builtin.env', 'NOTHING') }}")
+    assert "username and password belong together" in " ".join(half.stderr.split()), "it is looked up"
     secret = "{{ lookup('ansible.builtin.env', 'HOME') | length }}"
     hangs = run(hung.uri, username="ann", password=secret, known_hosts_file="hosts", timeout_seconds=1)
     assert "does not answer in time" in " ".join(hangs.stderr.split()), hangs.stderr

@@ -120,7 +120,7 @@ class InterfaceWanted(_Request):
     ip6s: Annotated[list[Ipv6OfGuest], Field(max_length=64)] = []
     gateway: _Ipv4 | None = Field(default=None, description="The default route of IPv4; one interface has it.")
     gateway_v6: _Ipv6 | None = None
-    routes: Annotated[list[RouteOfGuest], Field(max_length=256)] = []
+    routes: Annotated[list[RouteOfGuest], Field(max_length=64)] = []
     dns: Annotated[list[_Ipv4 | _Ipv6], Field(max_length=16)] = []
 
     def default_gateways(self) -> tuple[set[str], set[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 from singularity import channels, guest, log, notify
@@ -39,8 +40,6 @@ class Agent:
         self._delay = 1.0
         self.successor: Optional[str] = None
         """The program that is to take over, once the loop has ended."""
-        self.is_stopped = False
-        """Whether it is to take over when the agent is started again, and not at once."""
 
     def open(self) -> None:
         """Open the channels; those that can't be opened are tried again."""
@@ -88,9 +87,12 @@ class Agent:
         notify.notify("READY=1")
 
     def stop(self) -> None:
-        """Let the loop end, and nobody take over now."""
+        """Let the loop end, and nobody take over: nobody would watch whether that one comes up."""
         _log.info("stopping")
-        self.is_stopped = True
+        if self.successor:
+            with suppress(OSError):
+                os.unlink(self.successor)
+            self.successor = None
         self._loop.stop()
 
     def _succeed(self, program: str) -> None:

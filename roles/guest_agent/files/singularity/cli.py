@@ -133,7 +133,7 @@ class _Convert(argparse.Action):
 
 
 def _apply(given: Dict[str, Any]) -> int:
-    from singularity import apply, guest, log, update
+    from singularity import apply, guest, log
 
     actions, path = given.pop("actions"), given.pop("vm_data", None)
     if path is not None and not {"network", "all"} & set(actions):
@@ -141,8 +141,22 @@ def _apply(given: Dict[str, Any]) -> int:
     settings = load(given, "apply")
     log.configure(settings.log_level, settings.log_handler)
     made = guest.make(settings)
-    made.succeed = update.install
+    made.succeed = lambda program: _succeed(program, given)
     return apply.run(made, actions, None if path is None else _vm_data(path))
+
+
+def _succeed(program: str, given: Dict[str, Any]) -> None:
+    """Put another version in the place of this one, and of the daemon's. Raises Refused, and OSError."""
+    from singularity import daemon, supervisor, update
+    from singularity.pidfile import Pidfile
+
+    pid = Pidfile(load(given, "daemon", strict=False).pid_path).running()
+    restart = supervisor.command(pid, "restart") if pid else None
+    if pid and restart is None:
+        raise Refused(f"The daemon runs, as process {pid}, and can't do without its file; stop it first")
+    update.install(program)
+    if restart:
+        daemon.run_supervisor(restart)
 
 
 def _vm_data(path: str) -> Dict[str, str]:

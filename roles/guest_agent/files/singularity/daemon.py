@@ -81,8 +81,13 @@ def _by_supervisor(pid: int, action: str) -> bool:
     if command is None:
         return False
     print(f"singularity: process {pid} is supervised; this is for: {' '.join(command)}")
-    programs.run(command, SUPERVISED_SECONDS)
+    run_supervisor(command)
     return True
+
+
+def run_supervisor(command: List[str]) -> None:
+    """Let a supervisor do it, and wait for that. Raises Refused."""
+    programs.run(command, SUPERVISED_SECONDS)
 
 
 def reload(settings: Settings) -> int:
@@ -137,16 +142,11 @@ def _run(
         notify.notify("READY=1", f"MAINPID={os.getpid()}")
         _log.info("version %s runs", __version__)
         loop.run()
-        succeeded = agent.successor is not None and not agent.is_stopped
-        notify.notify("STATUS=Another version takes over" if succeeded else "STOPPING=1")
+        notify.notify("STOPPING=1" if agent.successor is None else "STATUS=Another version takes over")
     finally:
         agent.close()
         pidfile.release()
-    if agent.successor and agent.is_stopped:
-        from singularity import update
-
-        update.install(agent.successor)  # the host was told that it is: the next start is its own
-    elif agent.successor:
+    if agent.successor:
         replace_process(agent.successor, arguments, folder)
     return DONE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -19,7 +20,8 @@ def sweep(run: str) -> None:
     """Remove such things beside the running program, and in the folder of the pidfile."""
     program = os.path.abspath(sys.argv[0])
     beside, name = os.path.split(program)
-    for path in (*_below(beside, f"{name}.", (NEW, NEW + SIGNATURE)), *_below(run, TRIAL, ("",))):
+    new = rf"{re.escape(name)}\.[0-9a-f]{{8}}{re.escape(NEW)}({re.escape(SIGNATURE)})?"
+    for path in (*_below(beside, new), *_below(run, f"{TRIAL}[0-9a-f]{{16}}")):
         with suppress(OSError):
             if time.time() - os.lstat(path).st_mtime < OLD_SECONDS:
                 continue
@@ -29,9 +31,9 @@ def sweep(run: str) -> None:
                 os.unlink(path)
 
 
-def _below(folder: str, beginning: str, ends: "tuple[str, ...]") -> "list[str]":
+def _below(folder: str, pattern: str) -> "list[str]":
     try:
         names = os.listdir(folder)
     except OSError:
         return []
-    return [os.path.join(folder, name) for name in names if name.startswith(beginning) and name.endswith(ends)]
+    return [os.path.join(folder, name) for name in names if re.fullmatch(pattern, name)]

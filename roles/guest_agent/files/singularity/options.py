@@ -64,7 +64,7 @@ OPTIONS = (
         ("-d", "--configurators"),
         "configurators",
         "folders with configurators of your own; one that is called as a command or an action is written ./NAME",
-        "DIR…",
+        "DIR...",
         "paths",
     ),
     Option(

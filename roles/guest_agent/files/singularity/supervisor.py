@@ -13,31 +13,34 @@ from singularity.errors import Refused
 def command(pid: int, action: str) -> Optional[List[str]]:
     """Return the command by which the daemon's supervisor stops or restarts it; None where it has none.
 
-    Whoever asks from within the unit, as its ExecStop= may, is the supervisor already.
+    Whoever asks while the unit is stopped already, as its ExecStop= may, is the supervisor.
     """
-    unit = _unit(pid)
-    if unit and unit != _unit(os.getpid()) and _main_process(unit) == pid:
-        return ["systemctl", "--no-ask-password", action, unit]
+    unit = _unit(_read(f"/proc/{pid}/cgroup"))
+    if unit:
+        shown = dict(line.partition("=")[::2] for line in _shown(unit).splitlines())
+        if shown.get("MainPID") == str(pid) and shown.get("ActiveState") != "deactivating":
+            return ["systemctl", "--no-ask-password", action, unit]
     service = _openrc_service(pid)
-    if service and service != os.environ.get("RC_SVCNAME"):
-        return ["rc-service", service, action]
-    return None
+    return ["rc-service", service, action] if service else None
 
 
-def _unit(pid: int) -> str:
-    """Return the service of systemd whose control group a process is in, or nothing."""
-    for line in _read(f"/proc/{pid}/cgroup").splitlines():
+def _unit(cgroup: str) -> str:
+    """Return the service of systemd whose control group a process is in, by its /proc/PID/cgroup, or nothing."""
+    for line in cgroup.splitlines():
         hierarchy, controllers, path = line.split(":", 2)
-        if hierarchy == "0" or controllers == "name=systemd":
-            return next((name for name in reversed(path.split("/")) if name.endswith(".service")), "")
+        if (hierarchy == "0" and not controllers) or controllers == "name=systemd":
+            found = next((name for name in reversed(path.split("/")) if name.endswith(".service")), "")
+            if found:
+                return found
     return ""
 
 
-def _main_process(unit: str) -> int:
+def _shown(unit: str) -> str:
+    """Return what systemd shows of a unit, in lines NAME=VALUE."""
     try:
-        return int(programs.run(["systemctl", "show", "--property=MainPID", "--value", "--", unit]) or 0)
+        return programs.run(["systemctl", "show", "--property=MainPID", "--property=ActiveState", unit]).decode()
     except (Refused, ValueError):
-        return 0
+        return ""
 
 
 def _openrc_service(pid: int) -> str:

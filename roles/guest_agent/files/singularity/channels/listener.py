@@ -6,6 +6,7 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, Callable, Dict
 
+from singularity.child import not_inherited
 from singularity.key_exchange import KeyExchange
 from singularity.stream import Stream
 
@@ -56,6 +57,7 @@ class Listener:
             self._end(connection)
         if self._socket:
             self._loop.unwatch(self._socket.fileno())
+            not_inherited.discard(self._socket.fileno())
             self._socket.close()
             self._socket = None
             self._forget()
@@ -91,6 +93,7 @@ class Listener:
         self._connections[connection] = stream
         if len(self._connections) >= MOST_CONNECTIONS:
             self._loop.unwatch(self._socket.fileno())
+            not_inherited.add(self._socket.fileno())
 
     def _end(self, connection: socket.socket) -> None:
         self._connections.pop(connection).close()

@@ -175,6 +175,7 @@ class Xenstore:
         if not request or self._stuck.get(name) == request:
             return
         self._taken = (name, request)
+        was_stuck = name in self._stuck
         try:
             client.remove(path)
             self._stuck.pop(name, None)
@@ -182,8 +183,8 @@ class Xenstore:
             log.warning("request %.80s can't be removed: %s", name, error.strerror)
             self._stuck[name] = request  # so that it is answered once only
         self._taken = None
-        if name in self._stuck and self._replies and self._replies.has(name):
-            return  # by an earlier run of the agent
+        if name in self._stuck and not was_stuck and self._replies and self._replies.has(name):
+            return  # an earlier run of the agent did that
         self._obey(client, name, request)
 
     def _obey(self, client: XenstoreClient, name: str, request: bytes) -> None:

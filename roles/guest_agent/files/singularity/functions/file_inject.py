@@ -23,6 +23,5 @@ def answer(value: Any, guest: Guest, channel: Channel) -> str:
         raise Refused("file_inject needs an object with b64_path and b64_file")
     path = base64_text.decode(value.get("b64_path"), "Couldn't decode b64_path")
     name = next((name for name in CONTENTS if name in value), CONTENTS[0])
-    content = base64_text.decode(value.get(name), f"Couldn't decode {name}")
-    inject(guest, path.decode("utf-8", "surrogateescape"), content)
+    inject(guest, path, base64_text.decode(value.get(name), f"Couldn't decode {name}"))
     return ""

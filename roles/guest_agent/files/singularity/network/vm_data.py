@@ -43,12 +43,11 @@ def parse(vm_data: Mapping[str, str], names: Mapping[str, str]) -> Network:
     interfaces: Dict[str, Interface] = {}
     guessed = {}
     for key, value in sorted(entries.items()):
-        data = _json(value)
-        interface = _interface(key, data, names)
+        interface, guessed_of_it = _interface(key, value, names)
         if interface.name in interfaces:
             raise Refused(f"vm-data has {interface.mac} twice")
         interfaces[interface.name] = interface
-        guessed[interface.name] = [name for name, keys in _GATEWAYS.items() if _has_none(data, keys)]
+        guessed[interface.name] = guessed_of_it
     for gateway in _GATEWAYS:
         found = [one.name for one in interfaces.values() if getattr(one, gateway)]
         guesses = [name for name in found if gateway in guessed[name]]
@@ -106,7 +105,9 @@ def address_of(value: Any, what: str, version: int | None = None) -> str:
     return str(address)
 
 
-def _interface(key: str, data: Dict[str, Any], names: Mapping[str, str]) -> Interface:
+def _interface(key: str, value: Any, names: Mapping[str, str]) -> Tuple[Interface, List[str]]:
+    """Return an interface, and which of its default gateways are one of its addresses', as its own is null."""
+    data = _json(value)
     mac = mac_of(data["mac"] if data.get("mac") else key)
     name = names.get(mac)
     if name is None:
@@ -121,15 +122,16 @@ def _interface(key: str, data: Dict[str, Any], names: Mapping[str, str]) -> Inte
         for one in given
         if not isinstance(one, dict) or one.get("gateway", "missing") not in _NO_ADDRESS
     ]
-    gateways = []
-    for version, have, own, keys in (
-        (4, ips, default, _GATEWAYS["gateway"]),
-        (6, ip6s, default6, _GATEWAYS["gateway6"]),
-    ):
+    gateways, guessed = [], []
+    for version, have, own, field in ((4, ips, default, "gateway"), (6, ip6s, default6, "gateway6")):
+        keys = _GATEWAYS[field]
         found = [_way(_any(version), gateway, version, have) for gateway in _gateways(data, keys, own) if have]
-        found += [route for route in routes if route.to == _any(version)]
+        defaults = [route for route in routes if route.to == _any(version)]
+        if not defaults and any(key in data for key in keys) and not _stated(data, keys):
+            guessed.append(field)
+        found += defaults
         gateways.append(_one_default(list(dict.fromkeys(found)), f"IPv{version}"))
-    return Interface(
+    interface = Interface(
         name=name,
         mac=mac,
         label=_label(data.get("label")),
@@ -140,6 +142,7 @@ def _interface(key: str, data: Dict[str, Any], names: Mapping[str, str]) -> Inte
         routes=tuple(dict.fromkeys(route for route in routes if route.to.prefix)),
         dns=servers_of(data.get("dns")),
     )
+    return interface, guessed
 
 
 def _json(value: Any) -> Dict[str, Any]:
@@ -172,15 +175,13 @@ def _addresses(data: Dict[str, Any], key: str, version: int) -> Tuple[List[Addre
     return list(dict.fromkeys(found)), gateways
 
 
-def _has_none(data: Dict[str, Any], keys: Sequence[str]) -> bool:
-    """Return whether it is said that there is none: one of an address's counts where no other interface has one."""
-    return any(key in data for key in keys) and not any(data.get(key) for key in keys)
-
-
 def _gateways(data: Dict[str, Any], keys: Sequence[str], own: Sequence[Any]) -> List[Any]:
     """Return the default gateways: the interface's own, else those that stand with its addresses."""
-    given = [data[key] for key in keys if data.get(key)]
-    return list(given or [gateway for gateway in own if gateway])
+    return _stated(data, keys) or [gateway for gateway in own if gateway not in _NO_ADDRESS]
+
+
+def _stated(data: Dict[str, Any], keys: Sequence[str]) -> List[Any]:
+    return [data[key] for key in keys if data.get(key) not in _NO_ADDRESS]
 
 
 def _route(given: Any, addresses: Sequence[Address]) -> Route:

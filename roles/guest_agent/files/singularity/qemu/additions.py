@@ -45,10 +45,12 @@ def inject_file(
     group: str | None = None,
 ) -> dict[str, Any]:
     """Write a whole file, or leave it if it is so already: staged and renamed, with a backup, all like injectfile."""
-    from ..functions.injectfile import inject
+    from ..files import Change
 
-    uid, gid = _number(session, "passwd", owner), _number(session, "group", group)
-    return {"changed": bool(inject(session.guest, path, decoded(buf_b64), mode=_mode(mode), uid=uid, gid=gid))}
+    change = Change(
+        path, decoded(buf_b64), _mode(mode), _number(session, "passwd", owner), _number(session, "group", group)
+    )
+    return {"changed": bool(session.guest.files.replace([change]))}
 
 
 def _mode(mode: str | None) -> int | None:
