@@ -48,7 +48,8 @@ class Search(threading.Thread):
         ]
         for folder in self.folders:
             for root, _, names in os.walk(folder):  # not rglob: folders vanish under it
-                places.extend(path for name in names if (path := Path(root, name)) not in self.excused)
+                paths = (Path(root, name) for name in names)
+                places.extend(path for path in paths if path not in self.excused and path.is_file())
         for place in places:
             try:
                 content = place.read_bytes()
