@@ -18,7 +18,7 @@ import pytest
 
 from k8s import programs
 from k8s.cluster import ROLES, budget, cluster, deployment, load_image, node_variables
-from k8s.control_plane import RBAC_API, ControlPlane
+from k8s.control_plane import ControlPlane
 from lab import LabHost
 
 from .playbook import Outcome, run_playbook
@@ -202,14 +202,11 @@ def away(plane: ControlPlane) -> None:
 
 def busy(plane: ControlPlane) -> None:
     """Let the API server turn everybody away by 429 and Retry-After, until it did: its one place is taken."""
-    allowed = {"nonResourceURLs": ["/debug/pprof/*"], "verbs": ["get"]}
-    plane.ask("POST", f"{RBAC_API}/clusterroles", {"metadata": {"name": "profiler"}, "rules": [allowed]})
-    headers = {"Authorization": f"Bearer {plane.token('profiler')}"}
     plane.stop_api_server()
     plane.start_api_server("--enable-priority-and-fairness=false", "--max-requests-inflight=1")
 
     def turned_away_meanwhile() -> bool:
-        plane.ask_as(headers, "/debug/pprof/profile?seconds=8")
+        plane.occupy()
         return bool(turned_away(plane))
 
     plane.until(turned_away_meanwhile, 60, "a request to be turned away")

@@ -241,7 +241,7 @@ def test_a_suspended_run_keeps_its_lease_while_its_worker_works_on(lab, held):
 def test_a_killed_worker_ends_the_run_instead_of_hanging_it(lab, held):
     run = Background(lab, HELD, "--limit", "h1")
     main = run.main()
-    until(lambda: is_held(held) and workers(main))
+    until(lambda: is_held(held) and "sleep" in processes_of(held) and workers(main))  # not that of the task before
     begun = time.monotonic()
     for worker in workers(main):
         os.kill(worker, signal.SIGKILL)
