@@ -30,7 +30,7 @@ def vm_data(hostname: str | None, interfaces: Sequence[Mapping[str, Any]]) -> di
     for interface in interfaces:
         mac = str(interface["mac"]).replace(":", "").replace("-", "").upper()
         if not _MAC.fullmatch(mac):
-            raise ValueError(f"{interface['mac']} is no MAC address; write it as 52:54:00:12:34:56")
+            raise ValueError(f'{interface["mac"]} is no MAC address; write it as "52:54:00:12:34:56", in quotes')
         name = f"networking/{mac}"
         if name in data:
             raise ValueError(f"interface {interface['mac']} is there twice")

@@ -29,7 +29,9 @@ options:
     default: []
     suboptions:
       mac:
-        description: The interface's address, by which it is found.
+        description:
+          - The interface's address, by which it is found.
+          - Write it in quotes. YAML takes V(52:54:00:12:34:56) for a number to the base of 60.
         type: str
         required: true
       label:
@@ -131,7 +133,7 @@ EXAMPLES = r"""
     name: ns.example.com
     hostname: ns.example.com
     interfaces:
-      - mac: 52:54:00:12:34:56
+      - mac: "52:54:00:12:34:56"
         ips:
           - {ip: 192.0.2.10, netmask: 255.255.255.0}
         gateway: 192.0.2.1

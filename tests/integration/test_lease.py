@@ -95,6 +95,7 @@ def fresh(lab):
     yield
     for host in lab.hosts:
         host.wait_for_ssh(30)
+        until(lambda one=host: not processes_of(one) & {"sleep", "flock"})  # of a run that was killed
         (host.root / "var/lib/commissaire/lease").unlink(missing_ok=True)
 
 
@@ -306,8 +307,8 @@ def test_a_worker_killed_before_there_is_a_lease_ends_the_run_as_well(lab, held)
     assert "a worker process of ansible-playbook was killed" in outcome.output
 
 
-def processes_of(host: LabHost) -> str:
-    return host.run(["ps", "-eo", "comm"], text=True, capture_output=True).stdout
+def processes_of(host: LabHost) -> set[str]:
+    return set(host.run(["ps", "-eo", "comm"], text=True, capture_output=True).stdout.split())
 
 
 def test_a_run_that_is_interrupted_gives_its_lease_back(lab, held):

@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from commissaire.event_type import EventType
 from commissaire.launcher.entry import MESSAGE_LIMIT, entry_of
 from commissaire.launcher.job import Private
@@ -25,6 +27,7 @@ _PREFIX = "private-"
 _ENDS = ("runner_on_ok", "runner_on_failed")
 _NO_ANSWER = ("invocation", "warnings", "deprecations", "exception", "diff", "censored", "ansible_facts")
 _PLAIN = set(map(chr, range(0x20, 0x7F))) - set('"\\')
+_RESOLVER = yaml.resolver.Resolver()
 
 
 class PrivateRun:
@@ -133,14 +136,23 @@ def _encodable(value: Any) -> Any:
 
 
 def unsafe_yaml(value: Any) -> str:
-    """Return YAML of *value* (JSON) in which Ansible takes no string for a template, whatever it holds."""
+    """Return YAML of *value* (JSON) in which Ansible takes no string for a template or a number, whatever it holds."""
     if isinstance(value, str):
-        return f"!unsafe {_quoted(value)}"
+        return f"!unsafe {_quoted(value)}" if _is_text(value) else _quoted(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_quoted(str(key))}: {unsafe_yaml(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(unsafe_yaml, value)) + "]"
     return json.dumps(value)
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether YAML's plain *text* is one: what is not (`007`, `no`, some MAC addresses) holds no template.
+
+    Ansible 2.19 reads what `!unsafe` is before as if it had no quotation marks.
+    """
+    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return bool(tag == yaml.resolver.Resolver.DEFAULT_SCALAR_TAG)
 
 
 def _quoted(text: str) -> str:

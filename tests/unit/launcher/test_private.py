@@ -19,6 +19,22 @@ from commissaire.launcher.supervisors import _batches
 
 MODULE = "commissaire.fleet.guest_command"
 NASTY = "{{ lookup('pipe', 'id') }} \"q\" \\ \t\n\x00\x1b\x7f\x85\u2028 ä 😀 #jinja2: {% x %}"
+NO_TEXT = [
+    "",
+    "007",
+    "1_000",
+    "1e3",
+    "1.50",
+    "0x1F",
+    "52:54:00:12:34:56",
+    "no",
+    "true",
+    "null",
+    "~",
+    "=",
+    "<<",
+    "2026-11-28",
+]
 
 
 @pytest.fixture
@@ -48,13 +64,13 @@ def test_a_string_is_no_template_and_comes_out_as_it_went_in() -> None:
     assert unsafe == [NASTY, NASTY]
 
 
-def test_ansible_carries_nothing_out_that_it_is_told(folder: Path, tmp_path: Path) -> None:
-    text = NASTY.replace("\x00", "")
+def test_ansible_takes_nothing_for_a_template_or_a_number(folder: Path, tmp_path: Path) -> None:
+    texts = [NASTY.replace("\x00", ""), *NO_TEXT]
     play = [{"hosts": "all", "gather_facts": False, "tasks": [
         {"ansible.builtin.copy": {"content": "{{ told | to_json }}", "dest": str(tmp_path / "out")}},
     ]}]  # fmt: skip
     (tmp_path / "play.yml").write_text(json.dumps(play))
-    with PrivateRun(Private(MODULE, {"told": {"text": text}}), folder) as private:
+    with PrivateRun(Private(MODULE, {"told": texts}), folder) as private:
         words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "web,", "-c", "local"]
         words += [
             *private.options.split(),
@@ -64,7 +80,7 @@ def test_ansible_carries_nothing_out_that_it_is_told(folder: Path, tmp_path: Pat
         ]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "out").read_text()) == {"text": text}
+    assert json.loads((tmp_path / "out").read_text()) == texts
 
 
 def test_nothing_is_left_and_nobody_else_may_read(folder: Path) -> None:
