@@ -87,6 +87,10 @@ truncated:
   description: Whether it has said more than the agent keeps.
   returned: when the command was run
   type: bool
+replaced:
+  description: Whether some of what it has said is no UTF-8, and stands there as U+FFFD.
+  returned: when the command was run
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -132,6 +136,7 @@ def main() -> None:
         ended = guest.run(argv, data, {key: str(value) for key, value in environment.items()}, module.params["timeout"])
     stdout, stderr = (output.decode(errors="replace") for output in (ended.stdout, ended.stderr))
     told = {"changed": True, "rc": ended.rc, "stdout": stdout, "stderr": stderr, "truncated": ended.truncated}
+    told["replaced"] = (stdout.encode(), stderr.encode()) != (ended.stdout, ended.stderr)
     told.update(stdout_lines=stdout.splitlines(), stderr_lines=stderr.splitlines())
     if ended.rc:
         module.fail_json(

@@ -74,6 +74,7 @@ path:
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -140,9 +141,9 @@ def _image(folder: Path, parameters: dict[str, Any]) -> Path:
     meta = {"instance-id": parameters["instance_id"] or parameters["name"]}
     if parameters["hostname"]:
         meta["local-hostname"] = parameters["hostname"]
-    files = {"meta-data": json.dumps(meta), "user-data": f"#cloud-config\n{json.dumps(parameters['user_data'])}\n"}
+    files = {"meta-data": _yaml(meta), "user-data": f"#cloud-config\n{_yaml(parameters['user_data'])}\n"}
     if parameters["network_config"]:
-        files["network-config"] = json.dumps(parameters["network_config"])
+        files["network-config"] = _yaml(parameters["network_config"])
     (folder / "cidata").mkdir()
     for name, text in files.items():
         file = folder / "cidata" / name
@@ -161,6 +162,11 @@ def _image(folder: Path, parameters: dict[str, Any]) -> Path:
     if done.returncode:
         raise HypervisorError(f"seed {parameters['name']}: {program} says: {done.stderr.strip()}")
     return image
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    """Return JSON that is YAML: that has no pairs of surrogates for what is beyond 16 bits, nor some characters raw."""
+    return re.sub(r"[^ -~]", lambda found: f"\\U{ord(found[0]):08x}", json.dumps(value, ensure_ascii=False))
 
 
 def _put(pool: Any, volume: Any, name: str, image: Path) -> Any:

@@ -18,13 +18,13 @@ def survey_questions(
     """Return a question for each option (of `argument_specs`), called as the option without `prefix`.
 
     `leave_out` and `required` are such names. Every question has its default, so that an answer left out is as good
-    as a variable left out.
+    as a variable left out; one whose default is a template is not asked, for AWX lets Ansible carry no answer out.
     """
     questions = []
     for option, spec in options.items():
         name = option[len(prefix) :] if option.startswith(prefix) else option
         kind = spec.get("type", "str")
-        if name in leave_out or kind not in TYPES:
+        if name in leave_out or kind not in TYPES or "{{" in str(spec.get("default")):
             continue
         answer = "multiplechoice" if spec.get("choices") else "password" if spec.get("no_log") else TYPES[kind]
         question = {

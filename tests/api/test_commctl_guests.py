@@ -98,15 +98,17 @@ def test_a_command_ends_with_its_own_code(commctl: Commctl, guests: Guests) -> N
     private = guests.jobs[-1].private
     assert private is not None
     assert (private.variables["guest_environment"], private.variables["guest_timeout"]) == ({"A": "b=c"}, 9)
+    done = commctl("exec", "web", "echo", "\N{REPLACEMENT CHARACTER}")
+    assert (done.returncode, b"is no UTF-8 and was replaced" in done.stderr) == (0, True)
     assert b"NAME=VALUE" in commctl("exec", "--env", "s3cret", "web", "ls").stderr
     assert b"no UTF-8" in commctl("exec", "--stdin", "web", "cat", given=b"\xff").stderr
 
 
 def test_a_password_comes_from_where_nobody_sees_it(commctl: Commctl, guests: Guests, tmp_path: Path) -> None:
     assert commctl("password", "web", "--user", "ann", given=b"s3cret\n").returncode == 0
-    (tmp_path / "file").write_text("other\nignored\n")
+    (tmp_path / "file").write_bytes("other\u2028x\r\nignored\n".encode())
     assert commctl("password", "web", "--password-file", str(tmp_path / "file")).returncode == 0
-    assert guests.passwords == {"ann": "s3cret", "root": "other"}
+    assert guests.passwords == {"ann": "s3cret", "root": "other\u2028x"}
     assert b"no password" in commctl("password", "web").stderr
     (tmp_path / "file").write_text("\n")
     assert b"is empty" in commctl("password", "web", "--password-file", str(tmp_path / "file")).stderr

@@ -105,9 +105,16 @@ def test_a_machine_and_a_network_are_asked_for(west: Commctl, tmp_path: Path) ->
         "backing": "debian", "boot_timeout_seconds": 60, "authorized_keys": ["ssh-ed25519 AAAA me"], "user": "admin",
         "user_data": {"packages": ["nginx"]}, "until": "reachable", "existing": "fail",
     }  # fmt: skip
+    data.write_text("users: [{name: a, expiredate: 2032-09-01, uid: 0123}]\nmac: 52:54:00:11:12:12\nversion: 2\n")
+    other = result(west("vm", "create", "west/web8", *given, "--network-config", str(data), "-o", "json"))
+    assert other["parameters"]["network_config"] == {
+        "users": [{"name": "a", "expiredate": "2032-09-01", "uid": "0123"}], "mac": "52:54:00:11:12:12", "version": 2,
+    }  # fmt: skip
+    data.write_text("a: !!binary aGFsbG8=\n")
+    assert "write it as a text" in west("vm", "create", "west/web7", *given, "--user-data", str(data)).stderr
     network = result(west("vm-network", "create", "west/lab", "--dhcp", "10.0.0.9-10.0.0.20", "-o", "json"))
     assert network["parameters"]["dhcp"] == {"start": "10.0.0.9", "end": "10.0.0.20"}
-    for operation in (told, network):
+    for operation in (told, other, network):
         assert west("operation", "cancel", str(operation["id"])).returncode == 0
 
 

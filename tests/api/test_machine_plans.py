@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +89,28 @@ def test_a_machine_that_becomes_a_host_is_reached_by_a_key_that_is_on_no_record(
     assert owners_of_secrets(hypervisor) == [f"operation/{operation}"]
     assert hypervisor.client.post(f"/api/v1/operations/{operation}/cancel").status_code == 202
     assert owners_of_secrets(hypervisor) == [], "it has ended before its turn"
+
+
+def test_what_cloud_init_is_told_is_no_template_of_ansibles(hypervisor: Fleet, tmp_path: Path) -> None:
+    data = {"runcmd": ["docker ps --format '{{.Names}}'", ["echo", "007", "no"]], "a": {"b": None, "c": 1, "d": ""}}
+    told = variables(hypervisor, asked(hypervisor, user_data=data), tmp_path)
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"new": told}}}))
+    command = [str(Path(sys.executable).with_name("ansible")), "new", "-i", str(tmp_path / "hosts.json"), "-c", "local"]
+    command += ["-m", "copy", "-a", f"content={{{{ vm_create_user_data | to_json }}}} dest={tmp_path}/told"]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "told").read_text()) == data
+    for key in ("__ansible_vault", "__ansible_unsafe"):
+        body = {**WANTED, "user_data": {"a": [{key: "x"}]}}
+        answer = hypervisor.client.post("/api/v1/machines/local/new", json=body)
+        assert (answer.status_code, "begins with __ansible_" in answer.text) == (400, True), answer.text
+
+
+@pytest.mark.parametrize("name", ["all", "localhost", "127.0.0.1", "ungrouped"])
+def test_a_name_that_means_something_else_to_ansible_is_refused(hypervisor: Fleet, name: str) -> None:
+    answer = hypervisor.client.post(f"/api/v1/machines/local/{name}", json=WANTED)
+    assert (answer.status_code, "means something else to Ansible" in answer.text) == (400, True), answer.text
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_command_answers_with_its_exit_code_and_what_it_printed(fleet: Fleet, 
     answer = fleet.client.post(f"{WEB}/command", json=body)
     assert (answer.status_code, answer.json()) == (
         200,
-        {"rc": 0, "stdout": "a b {{ c }}\nin", "stderr": "", "truncated": False},
+        {"rc": 0, "stdout": "a b {{ c }}\nin", "stderr": "", "truncated": False, "replaced": False},
     )
     private = guests.jobs[0].private
     assert private is not None

@@ -195,6 +195,9 @@ def test_a_command_says_how_it_ended(guest: Guest) -> None:
     assert (ended["changed"], ended["rc"], ended["stdout"], ended["stderr"]) == (True, 0, "hello ann\n", "why\n")
     failed = guest.run("guest_command", **{**given, "argv": ["sh", "-c", script, "sh", "3"]})
     assert (failed["failed"], failed["rc"], failed["msg"]) == (True, 3, "sh has ended with 3: why")
+    assert ended["replaced"] is False
+    ended = guest.does("guest_command", argv=["printf", "\\303\\244\\377"])
+    assert (ended["stdout"], ended["replaced"]) == ("ä\N{REPLACEMENT CHARACTER}", True)
     ended = guest.run("guest_command", argv=["sh", "-c", "kill -TERM $$"])
     assert (ended["failed"], ended["rc"]) == (True, 128 + 15)
 
@@ -288,3 +291,29 @@ def test_ansible_hands_the_program_over_by_itself(guest: Guest) -> None:
         [*command, json.dumps(arguments)], cwd="/", env=environment, capture_output=True, text=True, check=False
     )
     assert "its agent is qemu-guest-agent" in done.stdout, done.stdout + done.stderr
+
+
+def played(guest: Guest, playbook: str, variables: Path) -> str:
+    """Return what a playbook said that has these variables, besides how the agent is reached."""
+    reached = {"guest_transport": "socket", "guest_socket": str(guest.socket)}
+    command = [BIN / "ansible-playbook", f"commissaire.fleet.{playbook}", "-i", "web,", "-e", json.dumps(reached)]
+    environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "0"}
+    done = subprocess.run(
+        [*command, "-e", f"@{variables}"], cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
+    return f"{done.returncode} {done.stdout}{done.stderr}"
+
+
+def test_a_playbook_hands_on_what_a_file_of_variables_says(guest: Guest, tmp_path: Path) -> None:
+    path, variables = guest.files / "played", tmp_path / "variables.yml"
+    variables.write_text(f"guest_path: {path}\nguest_mode: 0640\nguest_content: '{{\"a\": true}}'\n")
+    said = played(guest, "guest_file", variables)
+    assert said.startswith("0 "), said
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ('{"a": true}', 0o640)
+    variables.write_text(f"guest_argv: [tee, {path}]\nguest_stdin: '[\"007\",  null]'\n")
+    said = played(guest, "guest_command", variables)
+    assert said.startswith("0 "), said
+    assert path.read_text() == '["007",  null]'
+    variables.write_text("guest_password: 007\n")
+    said = played(guest, "guest_password", variables)
+    assert (said[:2], "guest_password is a number" in said) == ("2 ", True), said

@@ -158,7 +158,9 @@ def test_commands_end_with_their_own_code(controller: Controller) -> None:
     body = {"argv": ["sh", "-c", 'cat; echo "$A {{ 7 * 7 }}"'], "stdin": SECRET, "environment": {"A": "b c"}}
     with nobody_sees(controller, SECRET):
         answer = asked(controller, "POST", "command", body)
-    assert answer.json() == {"rc": 0, "stdout": f"{SECRET}b c {{{{ 7 * 7 }}}}\n", "stderr": "", "truncated": False}
+    assert answer.json() == {
+        "rc": 0, "stdout": f"{SECRET}b c {{{{ 7 * 7 }}}}\n", "stderr": "", "truncated": False, "replaced": False,
+    }  # fmt: skip
     done = controller.commctl("guest", "exec", "--stdin", "web", "sh", "-c", "cat; exit 9", timeout=120, input=SECRET)
     assert (done.returncode, done.stdout, done.stderr) == (9, SECRET, "")
     lost = asked(controller, "POST", "command", {"argv": ["no-such-program"]})

@@ -149,6 +149,8 @@ def exec_(
     write(result["stderr"].encode(), sys.stderr)
     if result.get("truncated"):
         warn("it printed more than its agent keeps; the rest is lost")
+    if result.get("replaced"):
+        warn("some of what it printed is no UTF-8 and was replaced; let it write a file, and fetch that (guest get)")
     raise typer.Exit(min(max(int(result["rc"]), 0), 255))
 
 

@@ -42,10 +42,10 @@ def write_target(file: Path, content: bytes) -> None:
 def new_password(file: Path | None) -> str:
     """Return a password: the first line of *file*, or of standard input, or typed twice. Raises CommctlError."""
     if file is not None and file != _STANDARD_INPUT:
-        lines = read_text(file, "file with the password").splitlines()
-        if not lines or not lines[0]:
+        password = read_text(file, "file with the password").partition("\n")[0].removesuffix("\r")
+        if not password:
             raise CommctlError(f"the first line of {file} is empty; it is to be the password")
-        return lines[0]
+        return password
     password = ask_password()
     if on_terminal() and ask("password again", hide=True) != password:
         raise CommctlError("the two passwords differ; try again")

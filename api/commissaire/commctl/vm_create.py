@@ -118,11 +118,11 @@ def _keys(files: list[Path]) -> list[str]:
 def _yaml(file: Path | None, what: str) -> dict[str, Any] | None:
     if file is None:
         return None
-    import yaml
+    from commissaire.commctl.plain_yaml import YAMLError, load
 
     try:
-        read = yaml.safe_load(read_text(file, what))
-    except yaml.YAMLError as error:
+        read = load(read_text(file, what))
+    except YAMLError as error:
         raise CommctlError(f"the {what} {file} is no YAML: {error}") from None
     if not isinstance(read, dict):
         raise CommctlError(f"the {what} {file} is no YAML mapping")

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from commissaire.clock import now
 from commissaire.fleet.errors import Conflict
 from commissaire.fleet.hypervisors import usable_hypervisor
-from commissaire.fleet.machines import check_machine_name
+from commissaire.fleet.machines import check_worked_on
 from commissaire.fleet.operation_secrets import forget_secrets, secret_owner
 from commissaire.fleet.operations import Requester, add_hosts, record_operation
 from commissaire.records import OF_GUESTS, TERMINAL, Operation, OperationKind, Secret
@@ -70,7 +70,7 @@ def request_guest(
     where = parameters.get("hypervisor")
     if where is not None:
         usable_hypervisor(session, where)
-    operation = Operation(kind=kind, parameters={**parameters, "name": check_machine_name(name)})
+    operation = Operation(kind=kind, parameters={**parameters, "name": check_worked_on(name)})
     if kind in _ALONE:
         operation.exclusive_key = f"guest/{hashlib.sha256(repr(_machine(operation)).encode()).hexdigest()}"
         active = session.exec(select(Operation).where(Operation.exclusive_key == operation.exclusive_key)).first()

@@ -12,13 +12,16 @@ from commissaire.fleet.errors import Conflict, Invalid
 from commissaire.fleet.hypervisors import usable_hypervisor
 from commissaire.fleet.new_hosts import keep_key
 from commissaire.fleet.operations import Requester, add_hosts, record_operation
-from commissaire.fleet.plain_text import holds_template
+from commissaire.fleet.plain_text import holds_tag, holds_template
 from commissaire.records import Operation, OperationKind
 from commissaire.secrets.store import SecretStore
 
 _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 """libvirt takes more; but these are also names of volumes, files and inventory hosts."""
+_OF_ANSIBLE = ("all", "localhost", "127.0.0.1", "ungrouped")
+LITERAL = ("network_config", "user_data")
+"""Parameters of machines that may hold `{{`: they are cloud-init's, and Ansible is told that they are no templates."""
 LOCATION_PATTERN = r"^(https?|ftp)://[^\s,]+$"
 """As the module vm_install has it: what follows a comma would be an option of virt-install's."""
 
@@ -30,6 +33,17 @@ def check_machine_name(name: str) -> str:
         Invalid: a machine can't be called so here.
     """
     return _checked(name, _MACHINE, "machine", ".-_")
+
+
+def check_worked_on(name: str) -> str:
+    """Return the *name* of a machine that an operation works on.
+
+    Raises:
+        Invalid: a machine can't be called so here, or not as a host of an inventory.
+    """
+    if name in _OF_ANSIBLE:
+        raise Invalid(f"a machine can't be called {name}, which means something else to Ansible; choose another name")
+    return check_machine_name(name)
 
 
 def check_network_name(name: str) -> str:
@@ -61,7 +75,7 @@ def request_machine(
         NotFound: there is no such hypervisor.
         Conflict: it is not allowed, or another operation works on the machine.
     """
-    operation = _request(session, kind, hypervisor, check_machine_name(name), "machine", parameters, requester)
+    operation = _request(session, kind, hypervisor, check_worked_on(name), "machine", parameters, requester)
     if store is not None and key is not None:
         keep_key(session, store, operation, key)
     return operation
@@ -93,8 +107,10 @@ def _request(
     parameters: dict[str, Any],
     requester: Requester,
 ) -> Operation:
-    if holds_template(parameters):
+    if holds_template({key: value for key, value in parameters.items() if key not in LITERAL}):
         raise Invalid(f"the parameters of {noun} {name} hold a template of Ansible's, which is never carried out here")
+    if holds_tag(parameters):
+        raise Invalid(f"the parameters of {noun} {name} hold a key that begins with __ansible_, which is Ansible's own")
     usable_hypervisor(session, hypervisor)
     key = _key(noun, hypervisor, name)
     active = session.exec(select(Operation).where(Operation.exclusive_key == key)).first()

@@ -120,7 +120,8 @@ def _told(operation: Operation, found: dict[str, Any]) -> Response:
         return Response(status_code=204)
     if kind == OperationKind.GUEST_COMMAND:
         said = {key: found.get(key) or "" for key in ("stdout", "stderr")}
-        return _json(CommandResult(rc=found["rc"], **said, truncated=bool(found.get("truncated"))))
+        marks = {key: bool(found.get(key)) for key in ("truncated", "replaced")}
+        return _json(CommandResult(rc=found["rc"], **said, **marks))
     changed = bool(found.get("changed"))
     if kind == OperationKind.GUEST_NETWORK:
         return _json(NetworkResult(changed=changed))

@@ -55,9 +55,10 @@ def test_an_option_becomes_a_question(case):
     )
 
 
-def test_lists_dictionaries_and_what_is_left_out_are_not_asked_for():
+def test_lists_dictionaries_templates_and_what_is_left_out_are_not_asked_for():
     spec = {"description": "x"}
     options = {"r_a": spec, "r_b": spec, "r_c": {**spec, "type": "list"}, "r_d": {**spec, "type": "dict"}}
+    options["r_e"] = {**spec, "default": "{{ inventory_hostname }}"}  # AWX would give it on as it stands there
     (question,) = survey_questions(options, "r_", ["a"], ["b"])
     assert (question["variable"], question["required"]) == ("b", True)
 

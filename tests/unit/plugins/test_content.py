@@ -68,6 +68,43 @@ def test_every_role_says_what_it_takes_and_every_default_is_said():
         assert {name: option["default"] for name, option in specs.items()} == defaults, role.name
 
 
+READ_AS = {"bool": "bool", "list": "commissaire.fleet.as_list"}
+
+
+def test_what_a_command_line_says_is_read_as_what_it_stands_for():
+    """Ansible checks that a text stands for a bool or a list, and leaves it the text: `false` would be true."""
+    yaml = pytest.importorskip("yaml")
+    kinds = {
+        name: option["type"]
+        for file in (ROOT / "roles").glob("*/meta/argument_specs.yml")
+        for entry in yaml.safe_load(file.read_text())["argument_specs"].values()
+        for name, option in entry["options"].items()
+        if option.get("type") in READ_AS
+    }
+    unread = []
+    for path in sorted(path for kind in ("tasks", "vars") for path in (ROOT / "roles").glob(f"*/{kind}/**/*.yml")):
+        for text in texts_of(yaml.safe_load(path.read_text())):
+            for found in re.finditer(r"\b[a-z_]+\b(?! \| default)", text):
+                reader = READ_AS.get(kinds.get(found[0], ""), "")
+                if reader and not text[found.end() :].startswith(f" | {reader}"):
+                    unread.append(f"{path.relative_to(ROOT)}: {text}")
+    assert unread == []
+
+
+def texts_of(value):
+    """Return the expressions in tasks or variables; one that is nothing but a variable goes to who reads it."""
+    if isinstance(value, dict):
+        return [
+            text
+            for name, part in value.items()
+            if name not in ("msg", "name", "message", "fail_msg", "success_msg")
+            for text in texts_of(part)
+        ]
+    if isinstance(value, list):
+        return [text for part in value for text in texts_of(part)]
+    return [value] if isinstance(value, str) and not re.fullmatch(r"\{\{ \w+ \}\}", value) else []
+
+
 def test_no_variable_of_a_hosts_environment_gets_into_a_script():
     yaml = pytest.importorskip("yaml")
     expanded = [

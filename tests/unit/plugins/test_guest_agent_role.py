@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from singularity.settings import load
 from unit.plugins.test_role_variables import ROLES, templated
 
 yaml = pytest.importorskip("yaml")
@@ -65,3 +66,32 @@ def test_the_unit_gives_it_no_more_than_its_functions_need(tmp_path):
     families = said("guest_agent_address_families", tmp_path, {**hosts, "vsock": {"guest_agent_channels": ["vsock:9"]}})
     assert families["files"] == ["AF_UNIX"]
     assert "AF_VSOCK" in families["vsock"]
+
+
+def test_its_configuration_says_what_was_asked_for_as_the_agent_reads_it(tmp_path):
+    paths = ["/srv/a,b", "/srv/c d", "/srv/'e\"\\f", "/srv/ä*"]
+    hosts = {
+        "lists": {"guest_agent_deny_paths": paths, "guest_agent_functions": ["file", "exec"]},
+        "words": {
+            "guest_agent_deny_paths": "/srv/a, /srv/b",
+            "guest_agent_backup": "false",
+            "guest_agent_replace_qemu": "false",
+            "guest_agent_channels": "vsock:9,auto",
+            "guest_agent_links": "singularity,qa",
+            "look": OTHER,
+        },
+    }
+    folder = tmp_path / "etc/singularity"
+    folder.mkdir(parents=True)
+    read = {}
+    template = f"lookup('ansible.builtin.template','{ROLES}/guest_agent/templates/singularity.conf.j2')"
+    for name, text in said(template, tmp_path, hosts).items():
+        (folder / "singularity.conf").write_text(text)
+        read[name] = load({"configuration": str(folder)}, "daemon")
+    assert read["lists"].deny_paths == tuple(paths)
+    assert read["lists"].functions == ("file", "exec")
+    assert read["words"].deny_paths == ("/srv/a", "/srv/b")
+    assert read["words"].channels == ("vsock:9", *BESIDE)
+    assert read["words"].backup is False
+    links = said("guest_agent_link_paths", tmp_path, hosts)["words"]
+    assert links == ["/usr/local/bin/singularity", "/usr/local/bin/qa"]

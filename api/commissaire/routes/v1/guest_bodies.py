@@ -255,6 +255,7 @@ class CommandResult(BaseModel):
     stdout: str
     stderr: str
     truncated: bool = Field(description="Whether it printed more than its agent keeps.")
+    replaced: bool = Field(description="Whether some of it is no UTF-8, and stands here as U+FFFD.")
 
 
 class NetworkResult(BaseModel):
