@@ -310,6 +310,10 @@ def test_a_playbook_hands_on_what_a_file_of_variables_says(guest: Guest, tmp_pat
     said = played(guest, "guest_file", variables)
     assert said.startswith("0 "), said
     assert (path.read_text(), path.stat().st_mode & 0o7777) == ('{"a": true}', 0o640)
+    variables.write_text(f"guest_path: {path}\nguest_content: other\n")
+    said = played(guest, "guest_file", variables)
+    assert said.startswith("0 "), said
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("other", 0o640)
     variables.write_text(f"guest_argv: [tee, {path}]\nguest_stdin: '[\"007\",  null]'\n")
     said = played(guest, "guest_command", variables)
     assert said.startswith("0 "), said
