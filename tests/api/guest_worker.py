@@ -53,12 +53,8 @@ class Guests:
         if kind == OperationKind.GUEST_COMMAND:
             said = " ".join(told["argv"][1:]) + told.get("stdin", "")
             rc = 3 if told["argv"][0] == "false" else 0
-            return {
-                "rc": rc,
-                "stdout": said,
-                "stderr": "",
-                "replaced": "\ufffd" in said,
-            }, "the command ended with 3" if rc else ""
+            ended = {"rc": rc, "stdout": said, "stderr": "", "replaced": "\ufffd" in said}
+            return ended, "the command ended with 3" if rc else ""
         return {"changed": True, "version": told.get("version", "1.0.0")}, ""
 
     def _file(self, told: dict[str, Any], content: str | None) -> tuple[dict[str, Any], str]:

@@ -12,7 +12,8 @@ from commissaire.fleet.errors import Conflict, Invalid
 from commissaire.fleet.hypervisors import usable_hypervisor
 from commissaire.fleet.new_hosts import keep_key
 from commissaire.fleet.operations import Requester, add_hosts, record_operation
-from commissaire.fleet.plain_text import holds_tag, holds_template
+from commissaire.fleet.plain_text import holds_template
+from commissaire.literal import holds_tag
 from commissaire.records import Operation, OperationKind
 from commissaire.secrets.store import SecretStore
 

@@ -34,19 +34,3 @@ def holds_template(value: Any) -> bool:
     if isinstance(value, dict):
         return any(holds_template(part) for pair in value.items() for part in pair)
     return isinstance(value, list) and any(map(holds_template, value))
-
-
-def holds_tag(value: Any) -> bool:
-    """Return whether a key in *value* (JSON) would have Ansible read something else there."""
-    if isinstance(value, dict):
-        return any(key.startswith("__ansible_") or holds_tag(part) for key, part in value.items())
-    return isinstance(value, list) and any(map(holds_tag, value))
-
-
-def without_meaning(value: Any) -> Any:
-    """Return *value* (JSON) as the JSON of an inventory has it for Ansible to take every string as it stands there."""
-    if isinstance(value, str):
-        return {"__ansible_unsafe": value}
-    if isinstance(value, dict):
-        return {key: without_meaning(part) for key, part in value.items()}
-    return [without_meaning(part) for part in value] if isinstance(value, list) else value

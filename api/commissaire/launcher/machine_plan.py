@@ -12,11 +12,12 @@ from commissaire.fleet.errors import FleetError
 from commissaire.fleet.keys import UnusableKey
 from commissaire.fleet.machines import LITERAL
 from commissaire.fleet.new_hosts import REGISTER, kept_key
-from commissaire.fleet.plain_text import holds_template, without_meaning
+from commissaire.fleet.plain_text import holds_template
 from commissaire.launcher.control_file import ControlFile
 from commissaire.launcher.hypervisor_reach import reach_hypervisor
 from commissaire.launcher.job import Job, PrivateKey
 from commissaire.launcher.reach import common_vars, login_vars, private_key
+from commissaire.literal import literal
 from commissaire.records import Hypervisor, Operation, OperationHost, OperationHostState, OperationKind
 from commissaire.secrets.errors import SecretError
 from commissaire.secrets.store import SecretStore
@@ -63,10 +64,10 @@ def machine_job(
         variables["vm_probe_pool"] = hypervisor.pool
     if role in ("vm_network", "vm_probe"):
         variables |= {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    literal = {f"{role}_{key}" for key in LITERAL} & variables.keys()
-    if holds_template({key: value for key, value in variables.items() if key not in literal}):
+    of_cloud_init = {f"{role}_{key}" for key in LITERAL} & variables.keys()
+    if holds_template({key: value for key, value in variables.items() if key not in of_cloud_init}):
         return "its parameters hold a template, which Ansible would carry out on the server"
-    variables |= {key: without_meaning(variables[key]) for key in literal}
+    variables |= {key: literal(variables[key]) for key in of_cloud_init}
     reached = reach.variables(directory, runtime) | reach.looked_up(runtime)
     variables |= {f"{role}_{name}": value for name, value in reached.items()}
     return Job(

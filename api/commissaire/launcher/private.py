@@ -16,18 +16,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from commissaire.event_type import EventType
 from commissaire.launcher.entry import MESSAGE_LIMIT, entry_of
 from commissaire.launcher.job import Private
+from commissaire.literal import literal
 from commissaire.shared_memory import is_in_memory, is_our_own, shared_folder
 
 _PREFIX = "private-"
 _ENDS = ("runner_on_ok", "runner_on_failed")
 _NO_ANSWER = ("invocation", "warnings", "deprecations", "exception", "diff", "censored", "ansible_facts")
-_PLAIN = set(map(chr, range(0x20, 0x7F))) - set('"\\')
-_RESOLVER = yaml.resolver.Resolver()
 
 
 class PrivateRun:
@@ -47,7 +44,7 @@ class PrivateRun:
         if private.fetched_as:
             variables[private.fetched_as] = str(self._fetched)
             resource.setrlimit(resource.RLIMIT_FSIZE, (private.most_bytes, private.most_bytes))
-        _write(self._folder / "variables", unsafe_yaml(variables).encode())
+        _write(self._folder / "variables", json.dumps(literal(variables)).encode())
 
     def __enter__(self) -> PrivateRun:
         return self
@@ -133,30 +130,6 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_encodable(part) for part in value]
     return value
-
-
-def unsafe_yaml(value: Any) -> str:
-    """Return YAML of *value* (JSON) in which Ansible takes no string for a template or a number, whatever it holds."""
-    if isinstance(value, str):
-        return f"!unsafe {_quoted(value)}" if _is_text(value) else _quoted(value)
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_quoted(str(key))}: {unsafe_yaml(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(unsafe_yaml, value)) + "]"
-    return json.dumps(value)
-
-
-def _is_text(text: str) -> bool:
-    """Tell whether YAML's plain *text* is one: what is not (`007`, `no`, some MAC addresses) holds no template.
-
-    Ansible 2.19 reads what `!unsafe` is before as if it had no quotation marks.
-    """
-    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    return bool(tag == yaml.resolver.Resolver.DEFAULT_SCALAR_TAG)
-
-
-def _quoted(text: str) -> str:
-    return '"' + "".join(char if char in _PLAIN else f"\\U{ord(char):08x}" for char in text) + '"'
 
 
 def _write(path: Path, content: bytes) -> None:

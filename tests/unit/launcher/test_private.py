@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from commissaire.launcher import private as private_module
 from commissaire.launcher.job import Job, Private
-from commissaire.launcher.private import PrivateRun, unsafe_yaml
+from commissaire.launcher.private import PrivateRun
 from commissaire.launcher.supervisors import _batches
 
 MODULE = "commissaire.fleet.guest_command"
@@ -53,24 +52,13 @@ def event(kind: str, action: str, result: dict[str, Any]) -> dict[str, Any]:
     return {"event": kind, "created": "2026-11-21T09:00:00+00:00", "event_data": data}
 
 
-def test_a_string_is_no_template_and_comes_out_as_it_went_in() -> None:
-    class Loader(yaml.CSafeLoader):
-        pass
-
-    unsafe = []
-    Loader.add_constructor("!unsafe", lambda loader, one: unsafe.append(one.value) or one.value)
-    value = {"a": [NASTY, {"b": NASTY}], "n": 3, "t": True, "z": None}
-    assert yaml.load(unsafe_yaml(value), Loader) == value  # noqa: S506  a safe one
-    assert unsafe == [NASTY, NASTY]
-
-
 def test_ansible_takes_nothing_for_a_template_or_a_number(folder: Path, tmp_path: Path) -> None:
-    texts = [NASTY.replace("\x00", ""), *NO_TEXT]
+    value = {"a": [NASTY, {"b": NASTY}], "n": 3, "t": True, "z": None, "texts": NO_TEXT}
     play = [{"hosts": "all", "gather_facts": False, "tasks": [
         {"ansible.builtin.copy": {"content": "{{ told | to_json }}", "dest": str(tmp_path / "out")}},
     ]}]  # fmt: skip
     (tmp_path / "play.yml").write_text(json.dumps(play))
-    with PrivateRun(Private(MODULE, {"told": texts}), folder) as private:
+    with PrivateRun(Private(MODULE, {"told": value}), folder) as private:
         words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "web,", "-c", "local"]
         words += [
             *private.options.split(),
@@ -80,7 +68,7 @@ def test_ansible_takes_nothing_for_a_template_or_a_number(folder: Path, tmp_path
         ]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "out").read_text()) == texts
+    assert json.loads((tmp_path / "out").read_text()) == value
 
 
 def test_nothing_is_left_and_nobody_else_may_read(folder: Path) -> None:
@@ -92,7 +80,8 @@ def test_nothing_is_left_and_nobody_else_may_read(folder: Path) -> None:
             "content": 0o600, "variables": 0o600,
         }  # fmt: skip
         assert (own / "content").read_bytes() == b"s3cret"
-        assert f'"guest_src": !unsafe "{own}/content"' in (own / "variables").read_text()
+        told = json.loads((own / "variables").read_text())
+        assert told["guest_src"] == {"__ansible_unsafe": f"{own}/content"}
         assert private.artifacts.startswith(str(own))
         assert all(value.startswith(str(own)) for name, value in private.environment.items() if "TEMP" in name)
         assert private.environment["ANSIBLE_TASK_TIMEOUT"] == "0"

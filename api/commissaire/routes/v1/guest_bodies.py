@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from commissaire.literal import holds_tag
 from commissaire.routes.text import Text
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII)
@@ -32,6 +33,12 @@ def _whole(text: str) -> str:
     if "\0" in text or _LONE_SURROGATES.search(text):
         raise ValueError("it holds a NUL character or a lone surrogate")
     return text
+
+
+def _untagged(variables: dict[str, str]) -> dict[str, str]:
+    if holds_tag(variables):
+        raise ValueError("a name begins with __ansible_, which is Ansible's own")
+    return variables
 
 
 _Word = Annotated[StrictStr, Field(max_length=65536, pattern=r"^[^\x00]*$"), AfterValidator(_whole)]
@@ -168,9 +175,10 @@ class CommandWanted(_Request):
 
     argv: Annotated[list[_Word], Field(min_length=1, max_length=512)]
     stdin: Annotated[StrictStr, Field(max_length=1024 * 1024), AfterValidator(_whole)] | None = None
-    environment: dict[Annotated[StrictStr, Field(max_length=256, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Word] = Field(
-        default={}, max_length=128, description="Variables that it finds besides the agent's own."
-    )
+    environment: Annotated[
+        dict[Annotated[StrictStr, Field(max_length=256, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Word],
+        AfterValidator(_untagged),
+    ] = Field(default={}, max_length=128, description="Variables that it finds besides the agent's own.")
     timeout_seconds: Annotated[StrictInt, Field(ge=1, le=3600)] = Field(
         default=60, description="How long it may take. Where the agent can't end it, it goes on then."
     )
